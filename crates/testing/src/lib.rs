@@ -1,0 +1,29 @@
+//! Real PostgreSQL and NATS servers for tests and for the demo, and what tests need around them.
+//!
+//! Nothing here knows a service: a test crate brings its own wiring. Nothing here downloads either;
+//! `cargo xtask` obtains the servers' programs where the machine has none.
+
+mod database;
+mod environment;
+mod error;
+mod eventually;
+mod nats;
+mod port;
+mod postgres;
+mod process;
+mod programs;
+mod run_as;
+mod server_process;
+
+pub use database::{DatabaseError, TestDatabase};
+pub use environment::{
+    NATS_SERVER_VARIABLE, NATS_URL_VARIABLE, POSTGRES_BIN_DIR_VARIABLE, POSTGRES_URL_VARIABLE,
+    TestEnvironmentError, TestServers, environment_variable,
+};
+pub use error::ServerError;
+pub use eventually::{eventually, wait_until};
+pub use nats::NatsServer;
+pub use port::free as free_port;
+pub use postgres::{PostgresOptions, PostgresServer};
+pub use process::{BoundSignal, bound_command, spawn_bound, terminate};
+pub use programs::{NatsProgram, PostgresPrograms, ProgramError, Version};
