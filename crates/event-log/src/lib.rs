@@ -1,0 +1,216 @@
+//! The log of one service in PostgreSQL: 64 gapless partition logs, idempotent commands, projections that move their checkpoint
+//! with their rows, and the keys that seal personal data.
+//!
+//! # Invariants
+//! - Positions of a partition are gapless and in commit order; versions of a stream are gapless.
+//! - A [`Write`] takes effect as a whole or not at all, and never because its caller went away halfway.
+//! - An event row is never changed.
+
+mod append;
+mod checkpoint;
+mod codec;
+mod command;
+mod error;
+mod event;
+mod keys;
+mod projection;
+mod projector;
+mod read;
+mod seal;
+pub mod timestamp;
+mod token;
+mod wait;
+mod writer;
+
+pub use append::append_in;
+pub use checkpoint::{Checkpoint, Checkpoints};
+pub use codec::{DecodeError, Encoded, Stored};
+pub use command::{CommandError, Committed, Decision, IdempotencyKey, Loaded, Request};
+pub use error::LogError;
+pub use event::{Append, NewEvent, StoredEvent, Stream, Write, Written};
+pub use keys::{FileKeyService, KeyError, KeyService, Keys, NewSubjectKey};
+pub use projection::{Projection, ProjectionError};
+pub use projector::{Projector, ProjectorOptions};
+pub use seal::{Seal, SealError, SubjectCipher};
+pub use token::{ConsistencyToken, InvalidToken};
+pub use wait::WaitError;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
+use tokio::sync::{Notify, futures::Notified};
+
+use crate::writer::Writers;
+
+/// How a log works. Every queue and batch has a limit.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// URL of the service's own database.
+    pub database_url: String,
+    /// Connections in the pool.
+    pub connections_max: u32,
+    /// How long to wait for a connection before the caller is told that the log is unavailable.
+    pub acquire_timeout: Duration,
+    /// A connection that is not used for this long is closed.
+    pub idle_timeout: Duration,
+    /// A statement that takes longer is cancelled by the server.
+    pub statement_timeout: Duration,
+    /// Tasks that append; each owns a range of partitions.
+    pub writers: usize,
+    /// Commands that wait for a writer; more are refused.
+    pub mailbox_commands_max: usize,
+    /// Commands that share one transaction.
+    pub batch_commands_max: usize,
+    /// Unwrapped data keys in memory.
+    pub key_cache_entries_max: u64,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self {
+            database_url: String::new(),
+            connections_max: 16,
+            acquire_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(600),
+            statement_timeout: Duration::from_secs(30),
+            writers: 2,
+            mailbox_commands_max: 4096,
+            batch_commands_max: 128,
+            key_cache_entries_max: 10_000,
+        }
+    }
+}
+
+/// The log of one service.
+#[derive(Clone)]
+pub struct EventLog {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    name: &'static str,
+    pool: PgPool,
+    keys: Keys,
+    writers: Writers,
+    appended: Arc<Notify>,
+    epoch: AtomicI32,
+}
+
+impl EventLog {
+    /// Opens the log of the service `name`, creating its tables when they are not there.
+    ///
+    /// # Errors
+    /// When the database does not answer or cannot be migrated.
+    pub async fn open(
+        name: &'static str,
+        options: &LogOptions,
+        key_service: Arc<dyn KeyService>,
+    ) -> Result<Self, LogError> {
+        let pool = connect(options).await?;
+        let mut migrator = sqlx::migrate!("./migrations");
+        // A service's own migrations share the table that records what was applied.
+        migrator.set_ignore_missing(true);
+        migrator.run(&pool).await?;
+        let epoch: i32 = sqlx::query_scalar("select epoch from log_epoch")
+            .fetch_one(&pool)
+            .await?;
+        let appended = Arc::new(Notify::new());
+        let writers = Writers::start(&pool, options, &appended);
+        let keys = Keys::new(pool.clone(), key_service, options.key_cache_entries_max);
+        Ok(Self {
+            inner: Arc::new(Inner {
+                name,
+                pool,
+                keys,
+                writers,
+                appended,
+                epoch: AtomicI32::new(epoch),
+            }),
+        })
+    }
+
+    /// Name of the service that owns the log, for example `customers`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.inner.name
+    }
+
+    /// The database, for read models. Never append through it.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.inner.pool
+    }
+
+    /// The keys that seal personal data.
+    #[must_use]
+    pub fn keys(&self) -> &Keys {
+        &self.inner.keys
+    }
+
+    /// Epoch of the log: positions of different epochs do not compare.
+    #[must_use]
+    pub fn epoch(&self) -> i32 {
+        self.inner.epoch.load(Ordering::Acquire)
+    }
+
+    /// Begins a new epoch: the log turned out to be restored to an earlier point than what was published of it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn raise_epoch(&self) -> Result<i32, LogError> {
+        let mut transaction = self.pool().begin().await?;
+        let epoch = sqlx::query_scalar("update log_epoch set epoch = epoch + 1 returning epoch")
+            .fetch_one(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        self.inner.epoch.store(epoch, Ordering::Release);
+        Ok(epoch)
+    }
+
+    /// Wakes whoever follows the log. Called after every commit that appended.
+    pub fn notify_appended(&self) {
+        self.inner.appended.notify_waiters();
+    }
+
+    /// Resolves when this process appends something after this call.
+    pub fn appended(&self) -> Notified<'_> {
+        self.inner.appended.notified()
+    }
+
+    /// Finishes what is in the mailboxes, then closes the connections.
+    pub async fn close(&self) {
+        self.inner.writers.close().await;
+        self.inner.pool.close().await;
+    }
+}
+
+async fn connect(options: &LogOptions) -> Result<PgPool, LogError> {
+    let statement_timeout_ms = options.statement_timeout.as_millis();
+    let connect: sqlx::postgres::PgConnectOptions = options.database_url.parse()?;
+    let connect = connect
+        .application_name("vefa")
+        .options([("statement_timeout", statement_timeout_ms.to_string())]);
+    let pool = PgPoolOptions::new()
+        .max_connections(options.connections_max)
+        .acquire_timeout(options.acquire_timeout)
+        .idle_timeout(options.idle_timeout)
+        // A dead connection shows at its first statement; a ping before each use would cost a round trip.
+        .test_before_acquire(false)
+        .after_release(|connection, _| {
+            // A `begin` whose future was dropped leaves the connection inside a transaction, and the next borrower's
+            // writes would be lost. A rollback outside a transaction does nothing.
+            Box::pin(async move {
+                connection.execute("rollback").await?;
+                Ok(true)
+            })
+        })
+        .connect_with(connect)
+        .await?;
+    Ok(pool)
+}

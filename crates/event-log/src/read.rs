@@ -1,0 +1,103 @@
+//! Reading the log in order: for projections, for those who follow from elsewhere, and for checks.
+
+use std::collections::BTreeMap;
+
+use aggregate::{Partition, StreamId, TenantId};
+use sqlx::{PgExecutor, Row as _, postgres::PgRow};
+
+use crate::{EventLog, error::LogError, event::StoredEvent};
+
+pub(crate) fn partition_of(number: i16) -> Result<Partition, sqlx::Error> {
+    u32::try_from(number)
+        .ok()
+        .and_then(|number| Partition::parse(number).ok())
+        .ok_or_else(|| sqlx::Error::Decode(format!("{number} is no partition").into()))
+}
+
+pub(crate) fn event_of_row(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
+    let tenant: &str = row.try_get("tenant")?;
+    Ok(StoredEvent {
+        tenant: TenantId::parse(tenant).map_err(|error| sqlx::Error::Decode(error.into()))?,
+        partition: partition_of(row.try_get("partition")?)?,
+        position: row.try_get("position")?,
+        stream_id: StreamId(row.try_get("stream_id")?),
+        version: row.try_get("version")?,
+        event_id: row.try_get("event_id")?,
+        type_: row.try_get("type")?,
+        schema_version: row.try_get("schema_version")?,
+        payload: row.try_get::<Vec<u8>, _>("payload")?.into(),
+        metadata: row.try_get::<Vec<u8>, _>("metadata")?.into(),
+        occurred_at: row.try_get("occurred_at")?,
+        recorded_at: row.try_get("recorded_at")?,
+    })
+}
+
+/// Events behind each of `after`, in order of partition and position, at most `limit` for each partition.
+pub(crate) async fn read_after(
+    executor: impl PgExecutor<'_>,
+    after: &[(Partition, i64)],
+    limit: i64,
+) -> Result<Vec<StoredEvent>, sqlx::Error> {
+    let (partitions, positions): (Vec<i16>, Vec<i64>) = after
+        .iter()
+        .map(|(partition, position)| (i16::from(partition.number()), *position))
+        .unzip();
+    let rows = sqlx::query(
+        "select e.partition, e.position, e.tenant, e.stream_id, e.version, e.event_id, e.type, e.schema_version, e.payload,
+            e.metadata, e.occurred_at, e.recorded_at
+         from unnest($1::smallint[], $2::bigint[]) as behind (partition, position)
+         cross join lateral (
+            select * from event where event.partition = behind.partition and event.position > behind.position
+            order by event.position limit $3
+         ) e
+         order by e.partition, e.position",
+    )
+    .bind(&partitions)
+    .bind(&positions)
+    .bind(limit)
+    .fetch_all(executor)
+    .await?;
+    rows.iter().map(event_of_row).collect()
+}
+
+impl EventLog {
+    /// Events behind each of `after`, in order of partition and position, at most `limit` for each partition.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn read_after(
+        &self,
+        after: &[(Partition, i64)],
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        Ok(read_after(self.pool(), after, limit).await?)
+    }
+
+    /// The last position of every partition.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn heads(&self) -> Result<BTreeMap<Partition, i64>, LogError> {
+        let rows: Vec<(i16, i64)> =
+            sqlx::query_as("select partition, position from log_head order by partition")
+                .fetch_all(self.pool())
+                .await?;
+        Ok(rows
+            .into_iter()
+            .map(|(partition, position)| Ok((partition_of(partition)?, position)))
+            .collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// How many events each projection has applied, summed over partitions, by name.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn progress(&self) -> Result<BTreeMap<String, i64>, LogError> {
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "select projection, sum(position)::bigint from checkpoint group by projection order by projection",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.into_iter().collect())
+    }
+}

@@ -1,0 +1,145 @@
+//! Appending: gapless, at the expected version, without one command's conflict touching its neighbours.
+
+use std::collections::BTreeMap;
+
+use aggregate::Partition;
+use event_log::{CommandError, EventLog, StoredEvent};
+use futures::future::join_all;
+use testing::TestDatabase;
+
+use crate::account::{Account, Command, Overdrawn, open, plain, request};
+
+async fn add(
+    log: &EventLog,
+    account: u128,
+    amount: i64,
+) -> Result<event_log::Committed, CommandError<Overdrawn>> {
+    log.execute::<Account, ()>(&request(), &plain(account), &Command::Add(amount), |_| ())
+        .await
+}
+
+pub(crate) async fn everything(log: &EventLog) -> Vec<StoredEvent> {
+    let from: Vec<_> = Partition::all().map(|partition| (partition, 0)).collect();
+    log.read_after(&from, i64::MAX).await.unwrap()
+}
+
+#[tokio::test]
+async fn positions_and_versions_have_no_gaps_under_concurrency() {
+    let database = TestDatabase::create("append").await.unwrap();
+    let log = open(&database).await;
+    let outcomes = join_all((0..600).map(|n| {
+        let log = log.clone();
+        async move { add(&log, n % 200, 1).await }
+    }))
+    .await;
+    // Three at once on the same account: whoever is late decides anew, and nobody is told.
+    assert!(
+        outcomes.iter().all(Result::is_ok),
+        "{:?}",
+        outcomes.iter().find(|o| o.is_err())
+    );
+    let mut positions: BTreeMap<Partition, i64> = BTreeMap::new();
+    let mut versions = BTreeMap::new();
+    let events = everything(&log).await;
+    for event in &events {
+        let position = positions.entry(event.partition).or_default();
+        *position += 1;
+        assert_eq!(event.position, *position);
+        let version = versions.entry(event.stream_id).or_insert(0);
+        *version += 1;
+        assert_eq!(event.version, *version);
+    }
+    assert_eq!(events.len(), 600);
+    let heads: BTreeMap<_, _> = log
+        .heads()
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|(_, head)| *head > 0)
+        .collect();
+    assert_eq!(heads, positions);
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn two_processes_on_one_stream_lose_nothing() {
+    let database = TestDatabase::create("two_logs").await.unwrap();
+    let logs = [open(&database).await, open(&database).await];
+    let outcomes = join_all((0..40).map(|n| {
+        let log = logs[n % 2].clone();
+        async move { add(&log, 1, 1).await }
+    }))
+    .await;
+    let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    for outcome in &outcomes {
+        assert!(
+            matches!(outcome, Ok(_) | Err(CommandError::Contended)),
+            "{outcome:?}"
+        );
+    }
+    let account = logs[0].load::<Account>(&plain(1)).await.unwrap();
+    assert_eq!(account.state.balance, i64::try_from(done).unwrap());
+    assert_eq!(account.version, account.state.balance);
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_command_leaves_no_trace() {
+    let database = TestDatabase::create("refused").await.unwrap();
+    let log = open(&database).await;
+    add(&log, 1, 5).await.unwrap();
+    let refused = add(&log, 1, -6).await;
+    assert!(
+        matches!(refused, Err(CommandError::Rejected(Overdrawn(-1)))),
+        "{refused:?}"
+    );
+    assert_eq!(everything(&log).await.len(), 1);
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_balance_never_goes_below_zero_whoever_is_first() {
+    let database = TestDatabase::create("race").await.unwrap();
+    let log = open(&database).await;
+    add(&log, 1, 3).await.unwrap();
+    let outcomes = join_all((0..8).map(|_| add(&log, 1, -1))).await;
+    let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+    let account = log.load::<Account>(&plain(1)).await.unwrap();
+    assert!(done <= 3);
+    assert_eq!(account.state.balance, 3 - i64::try_from(done).unwrap());
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_leaves_the_whole_command_or_nothing() {
+    let database = TestDatabase::create("cancelled").await.unwrap();
+    let log = open(&database).await;
+    for n in 0..60_u32 {
+        let limit = std::time::Duration::from_micros(u64::from(n) * 100);
+        // Cut off anywhere between the load and the reply.
+        drop(tokio::time::timeout(limit, add(&log, u128::from(n), 1)).await);
+    }
+    // The pool's connections are outside of any transaction, or this would be invisible to another connection.
+    add(&log, 1000, 7).await.unwrap();
+    log.close().await;
+    let log = open(&database).await;
+    assert_eq!(
+        log.load::<Account>(&plain(1000))
+            .await
+            .unwrap()
+            .state
+            .balance,
+        7
+    );
+    for n in 0..60 {
+        let account = log.load::<Account>(&plain(n)).await.unwrap();
+        assert!((0..=1).contains(&account.state.balance));
+        assert_eq!(account.version, account.state.balance);
+    }
+    let heads: i64 = log.heads().await.unwrap().values().sum();
+    assert_eq!(
+        usize::try_from(heads).unwrap(),
+        everything(&log).await.len()
+    );
+    database.drop().await.unwrap();
+}

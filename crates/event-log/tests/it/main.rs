@@ -1,0 +1,9 @@
+//! The log against a real PostgreSQL.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod account;
+mod append;
+mod idempotency;
+mod keys;
+mod projecting;
