@@ -1,0 +1,167 @@
+//! The connection to NATS, and the names and settings of streams.
+
+use std::time::Duration;
+
+use aggregate::Partition;
+use async_nats::{
+    Client, ConnectOptions,
+    jetstream::{
+        self,
+        stream::{Config, DiscardPolicy, StorageType, Stream},
+    },
+};
+
+use crate::error::BusError;
+
+/// How to reach NATS.
+#[derive(Clone, Debug)]
+pub struct BusOptions {
+    /// URL of the server or servers, separated by commas.
+    pub url: String,
+    /// Put before stream names and in place of the first token of subjects, so that several systems share a server.
+    /// Empty for none.
+    pub stream_prefix: String,
+    /// Credentials file of the user; none for a server without users.
+    pub credentials_file: Option<std::path::PathBuf>,
+    /// How long to wait for any answer of the server.
+    pub request_timeout: Duration,
+    /// Copies of each stream in a cluster.
+    pub replicas: usize,
+}
+
+/// A connection to NATS.
+#[derive(Clone)]
+pub struct Bus {
+    client: Client,
+    jetstream: jetstream::Context,
+    prefix: String,
+    replicas: usize,
+    request_timeout: Duration,
+}
+
+impl Bus {
+    /// Connects in the background: the service works without NATS, and the log drains when NATS is there.
+    ///
+    /// # Errors
+    /// When the options make no sense: an URL that is none, a credentials file that cannot be read.
+    pub async fn connect(options: &BusOptions) -> Result<Self, BusError> {
+        let mut connect = ConnectOptions::new()
+            .name("vefa")
+            .ping_interval(Duration::from_secs(5))
+            .connection_timeout(options.request_timeout)
+            .request_timeout(Some(options.request_timeout))
+            .retry_on_initial_connect();
+        if let Some(file) = &options.credentials_file {
+            connect = connect
+                .credentials_file(file)
+                .await
+                .map_err(BusError::nats("reading the credentials"))?;
+        }
+        let servers: Vec<&str> = options.url.split(',').map(str::trim).collect();
+        let client = connect
+            .connect(servers)
+            .await
+            .map_err(BusError::nats("connecting"))?;
+        let mut jetstream = jetstream::new(client.clone());
+        jetstream.set_timeout(options.request_timeout);
+        Ok(Self {
+            client,
+            jetstream,
+            prefix: options.stream_prefix.clone(),
+            replicas: options.replicas,
+            request_timeout: options.request_timeout,
+        })
+    }
+
+    /// Whether the connection stands at this moment.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.request_timeout
+    }
+
+    /// Name of a service's stream: `CUSTOMERS`.
+    #[must_use]
+    pub fn stream_name(&self, service: &str) -> String {
+        let name = service.to_uppercase();
+        if self.prefix.is_empty() {
+            name
+        } else {
+            format!("{}_{name}", self.prefix)
+        }
+    }
+
+    fn root(&self) -> &str {
+        if self.prefix.is_empty() {
+            "vefa"
+        } else {
+            &self.prefix
+        }
+    }
+
+    pub(crate) fn subject(
+        &self,
+        tenant: &str,
+        service: &str,
+        partition: Partition,
+        event_type: &str,
+    ) -> String {
+        format!(
+            "{}.{tenant}.{service}.p{:02}.{event_type}",
+            self.root(),
+            partition.number()
+        )
+    }
+
+    pub(crate) fn partition_filter(&self, service: &str, partition: Partition) -> String {
+        format!("{}.*.{service}.p{:02}.*", self.root(), partition.number())
+    }
+
+    /// The service's stream; made when it is not there. Only its owner's relay calls this.
+    pub(crate) async fn own_stream(&self, service: &str) -> Result<Stream, BusError> {
+        let config = Config {
+            name: self.stream_name(service),
+            subjects: vec![format!("{}.*.{service}.*.*", self.root())],
+            storage: StorageType::File,
+            discard: DiscardPolicy::New,
+            deny_delete: true,
+            allow_direct: true,
+            allow_atomic_publish: true,
+            num_replicas: self.replicas,
+            ..Config::default()
+        };
+        self.jetstream
+            .get_or_create_stream(config)
+            .await
+            .map_err(BusError::nats("creating the stream"))
+    }
+
+    /// Another service's stream; an error when it is not there yet.
+    pub(crate) async fn stream(&self, service: &str) -> Result<Stream, BusError> {
+        self.jetstream
+            .get_stream(self.stream_name(service))
+            .await
+            .map_err(BusError::nats("looking up the stream"))
+    }
+
+    /// How many messages a service's stream holds.
+    ///
+    /// # Errors
+    /// When NATS does not answer or has no such stream.
+    pub async fn stream_messages(&self, service: &str) -> Result<u64, BusError> {
+        let info = self
+            .stream(service)
+            .await?
+            .get_info()
+            .await
+            .map_err(BusError::nats("reading the stream's state"))?;
+        Ok(info.state.messages)
+    }
+}

@@ -1,0 +1,420 @@
+//! Follows another service's log: reads its stream in order, skips what was applied, fetches what is missing from the origin, and
+//! moves its checkpoint in the transaction that writes the rows. It acknowledges nothing: the checkpoint is its own.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use aggregate::Partition;
+use async_nats::jetstream::{
+    self,
+    consumer::{DeliverPolicy, pull::OrderedConfig},
+    stream::Stream,
+};
+use event_log::{Checkpoint, Checkpoints, EventLog, Projection, StoredEvent};
+use futures::StreamExt as _;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::{
+    bus::Bus,
+    envelope::{Received, receive},
+    error::BusError,
+};
+
+/// How a follower works.
+#[derive(Clone, Copy, Debug)]
+pub struct FollowerOptions {
+    /// Events in one transaction.
+    pub batch_events_max: usize,
+    /// How long a lease on partitions lasts without renewal.
+    pub lease: Duration,
+    /// How long to wait after a failure.
+    pub retry_delay: Duration,
+}
+
+impl Default for FollowerOptions {
+    fn default() -> Self {
+        Self {
+            batch_events_max: 1000,
+            lease: Duration::from_secs(10),
+            retry_delay: Duration::from_millis(250),
+        }
+    }
+}
+
+/// Why an origin did not answer.
+pub type OriginError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Whoever owns a log and can give what its stream lacks.
+pub trait Origin: Send + Sync + 'static {
+    /// Events of a partition behind a position, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// When the origin cannot be asked.
+    fn read(
+        &self,
+        partition: Partition,
+        after: i64,
+        limit: u32,
+    ) -> impl Future<Output = Result<Vec<StoredEvent>, OriginError>> + Send;
+}
+
+impl Origin for EventLog {
+    async fn read(
+        &self,
+        partition: Partition,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, OriginError> {
+        Ok(self
+            .read_after(&[(partition, after)], i64::from(limit))
+            .await?)
+    }
+}
+
+/// Keeps a projection of another service's log up to date.
+pub struct Follower<P, O> {
+    log: EventLog,
+    bus: Bus,
+    source: &'static str,
+    projection: P,
+    origin: O,
+    checkpoints: Checkpoints,
+    options: FollowerOptions,
+}
+
+type Held = BTreeMap<Partition, Checkpoint>;
+
+/// Where to begin reading a stream.
+struct Start {
+    sequence: u64,
+    /// The stream begins behind that.
+    lacks_older: bool,
+}
+
+async fn messages(
+    stream: &Stream,
+    start_sequence: u64,
+) -> Result<jetstream::consumer::pull::Ordered, BusError> {
+    let config = OrderedConfig {
+        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
+        ..OrderedConfig::default()
+    };
+    stream
+        .create_consumer(config)
+        .await
+        .map_err(BusError::nats("creating an ordered consumer"))?
+        .messages()
+        .await
+        .map_err(BusError::nats("reading the stream"))
+}
+
+impl<P: Projection, O: Origin> Follower<P, O> {
+    /// A follower of the log of the service `source`, that has not begun. `log` is the follower's own.
+    #[must_use]
+    pub fn new(
+        log: EventLog,
+        bus: Bus,
+        source: &'static str,
+        projection: P,
+        origin: O,
+        options: FollowerOptions,
+    ) -> Self {
+        let checkpoints = Checkpoints::new(
+            log.pool().clone(),
+            projection.name(),
+            projection.version(),
+            options.lease,
+        );
+        Self {
+            log,
+            bus,
+            source,
+            projection,
+            origin,
+            checkpoints,
+            options,
+        }
+    }
+
+    /// Runs until `shutdown`. Failures are logged and tried again from the checkpoint: nothing is skipped.
+    pub async fn run(self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            if let Err(error) = self.work(&shutdown).await {
+                tracing::warn!(
+                    projection = self.projection.name(),
+                    source = self.source,
+                    error = &error as &(dyn std::error::Error + 'static),
+                    "the follower begins again at its checkpoint"
+                );
+                tokio::select! {
+                    () = shutdown.cancelled() => {}
+                    () = tokio::time::sleep(self.options.retry_delay) => {}
+                }
+            }
+        }
+        if let Err(error) = self.checkpoints.release().await {
+            tracing::warn!(
+                projection = self.projection.name(),
+                error = &error as &(dyn std::error::Error + 'static),
+                "leases were not given up"
+            );
+        }
+    }
+
+    async fn work(&self, shutdown: &CancellationToken) -> Result<(), BusError> {
+        let mut held = self.checkpoints.acquire().await?;
+        let mut renew_at = Instant::now() + self.options.lease / 3;
+        let stream = self.bus.stream(self.source).await?;
+        let start = self.start(&stream, &held).await?;
+        if start.lacks_older {
+            self.catch_up(&mut held).await?;
+        }
+        let messages = messages(&stream, start.sequence).await?;
+        let mut chunks = messages.ready_chunks(self.options.batch_events_max);
+        while !shutdown.is_cancelled() {
+            let chunk = tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep_until(renew_at) => None,
+                chunk = chunks.next() => match chunk {
+                    Some(chunk) => Some(chunk),
+                    None => return Ok(()),
+                },
+            };
+            if let Some(chunk) = chunk {
+                let received = self.receive_all(chunk)?;
+                self.apply(&mut held, received).await?;
+            }
+            if Instant::now() >= renew_at {
+                let renewed = self.checkpoints.acquire().await?;
+                if renewed != held {
+                    // Partitions came or went, or somebody moved a checkpoint: read again from where it stands now.
+                    return Ok(());
+                }
+                renew_at = Instant::now() + self.options.lease / 3;
+            }
+        }
+        Ok(())
+    }
+
+    /// From where to read the stream so that nothing new for one of the partitions held is missed.
+    async fn start(&self, stream: &Stream, held: &Held) -> Result<Start, BusError> {
+        let info = stream
+            .get_info()
+            .await
+            .map_err(BusError::nats("reading the stream's state"))?;
+        let seen = held
+            .values()
+            .map(|checkpoint| checkpoint.source_sequence)
+            .min()
+            .unwrap_or(0);
+        let seen = u64::try_from(seen).unwrap_or(0);
+        // A stream that ends before what was seen was made anew; what is known of its sequences means nothing.
+        let sequence = if seen > info.state.last_sequence {
+            1
+        } else {
+            seen + 1
+        };
+        Ok(Start {
+            sequence,
+            lacks_older: sequence < info.state.first_sequence,
+        })
+    }
+
+    /// Reads from the origin what lies between the checkpoints and its heads: the stream no longer holds what came next, and a
+    /// partition without later events would never show that it lacks some.
+    async fn catch_up(&self, held: &mut Held) -> Result<(), BusError> {
+        let limit = u32::try_from(self.options.batch_events_max).unwrap_or(u32::MAX);
+        for partition in held.keys().copied().collect::<Vec<_>>() {
+            while let Some(before) = held.get(&partition).copied() {
+                let events = self.read_origin(partition, before.position, limit).await?;
+                let Some(last) = events.last() else {
+                    break;
+                };
+                let after = before.moved_to(last.position);
+                let next = Held::from([(partition, after)]);
+                self.write(held, &events, next).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn receive_all<E>(
+        &self,
+        chunk: Vec<Result<jetstream::Message, E>>,
+    ) -> Result<Vec<Received>, BusError>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        chunk
+            .into_iter()
+            .map(|message| {
+                let message = message.map_err(BusError::nats("reading the stream"))?;
+                let sequence = message
+                    .info()
+                    .map_err(BusError::nats("reading a message's place"))?
+                    .stream_sequence;
+                receive(
+                    &message.subject,
+                    message.headers.as_ref(),
+                    message.payload.clone(),
+                    sequence,
+                )
+                .map_err(|error| BusError::Foreign {
+                    stream: self.bus.stream_name(self.source),
+                    sequence,
+                    reason: error.to_string(),
+                })
+            })
+            .collect()
+    }
+
+    async fn apply(&self, held: &mut Held, received: Vec<Received>) -> Result<(), BusError> {
+        let mut next = held.clone();
+        let mut events = Vec::with_capacity(received.len());
+        let mut last_sequence = 0;
+        for Received {
+            event,
+            epoch,
+            sequence,
+        } in received
+        {
+            let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
+            last_sequence = sequence;
+            let Some(checkpoint) = next.get_mut(&event.partition) else {
+                continue;
+            };
+            if event.position <= checkpoint.position {
+                continue;
+            }
+            if event.position > checkpoint.position + 1 {
+                events.extend(
+                    self.fetch_missing(event.partition, checkpoint.position, event.position)
+                        .await?,
+                );
+            }
+            *checkpoint = checkpoint.moved_along(event.position, epoch, sequence);
+            events.push(event);
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
+        // Everything up to here was seen for every partition held; those without events need not be read again from further back.
+        for checkpoint in next.values_mut() {
+            let Checkpoint {
+                position,
+                source_epoch,
+                ..
+            } = *checkpoint;
+            *checkpoint = checkpoint.moved_along(position, source_epoch, last_sequence);
+        }
+        self.write(held, &events, next).await
+    }
+
+    /// Applies events and moves the checkpoints to `next`, in one transaction.
+    async fn write(
+        &self,
+        held: &mut Held,
+        events: &[StoredEvent],
+        next: Held,
+    ) -> Result<(), BusError> {
+        let moves = next
+            .iter()
+            .filter_map(|(partition, after)| {
+                let before = held.get(partition)?;
+                Some((*partition, (*before, *after)))
+            })
+            .collect();
+        let span = self.span(events);
+        async {
+            let mut transaction = self.log.pool().begin().await?;
+            self.projection.apply(&mut transaction, events).await?;
+            self.checkpoints.advance(&mut transaction, &moves).await?;
+            transaction.commit().await?;
+            Ok::<_, BusError>(())
+        }
+        .instrument(span)
+        .await?;
+        // A reaction may have appended to the follower's own log.
+        self.log.notify_appended();
+        held.extend(next);
+        Ok(())
+    }
+
+    /// The events between two positions, from the origin.
+    async fn fetch_missing(
+        &self,
+        partition: Partition,
+        after: i64,
+        before: i64,
+    ) -> Result<Vec<StoredEvent>, BusError> {
+        tracing::warn!(
+            source = self.source,
+            partition = partition.number(),
+            after,
+            before,
+            "fetching what the stream lacks"
+        );
+        let limit = u32::try_from(before - after - 1).unwrap_or(u32::MAX);
+        let fetched = self.read_origin(partition, after, limit).await?;
+        if fetched.last().map(|event| event.position) == Some(before - 1) {
+            Ok(fetched)
+        } else {
+            Err(self.missing(
+                partition,
+                fetched.last().map_or(after, |event| event.position),
+            ))
+        }
+    }
+
+    /// Events of the origin behind a position; an error when they are not those that come next.
+    async fn read_origin(
+        &self,
+        partition: Partition,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, BusError> {
+        let read = self
+            .origin
+            .read(partition, after, limit)
+            .await
+            .map_err(BusError::Origin)?;
+        if read
+            .iter()
+            .map(|event| event.position)
+            .eq((after + 1..).take(read.len()))
+        {
+            Ok(read)
+        } else {
+            Err(self.missing(partition, after))
+        }
+    }
+
+    fn missing(&self, partition: Partition, after: i64) -> BusError {
+        BusError::Missing {
+            source_log: self.source,
+            partition: partition.number(),
+            after,
+        }
+    }
+
+    /// A span that goes on with the trace of what caused the batch.
+    fn span(&self, events: &[StoredEvent]) -> tracing::Span {
+        let span = tracing::info_span!(
+            "follow",
+            otel.kind = "consumer",
+            projection = self.projection.name(),
+            source = self.source,
+            events = events.len()
+        );
+        let traceparent = events
+            .iter()
+            .filter_map(|event| event.metadata().ok())
+            .map(|metadata| metadata.traceparent)
+            .find(|traceparent| !traceparent.is_empty());
+        if let Some(traceparent) = traceparent {
+            telemetry::set_parent(&span, &traceparent);
+        }
+        span
+    }
+}

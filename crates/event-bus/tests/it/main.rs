@@ -1,0 +1,7 @@
+//! Relay and followers against a real PostgreSQL and a real NATS.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+mod following;
+mod ground;
+mod relaying;
