@@ -1,0 +1,236 @@
+//! What a service is made of besides its own logic, wired once for all four: log, bus, relay, projections, followers, server.
+
+use std::{sync::Arc, time::Duration};
+
+use contracts::common::v1::log_service_server::LogServiceServer;
+use event_bus::{Bus, BusError, BusOptions, Follower, FollowerOptions, Relay, RelayOptions};
+use event_log::{
+    EventLog, FileKeyService, KeyError, LogError, LogOptions, Projection, Projector,
+    ProjectorOptions,
+};
+use sqlx::migrate::Migrator;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    auth::{Authenticator, Secret, SecretError, TokenIssuer},
+    client::{InvalidPeer, Peer},
+    config::{Config, ServiceName},
+    limited,
+    log_service::{LogApi, PeerLog},
+    server::{ServeError, Server},
+    tasks::Tasks,
+};
+
+/// How long a task waits after a failure before it tries again.
+const RETRY_DELAY: Duration = Duration::from_millis(250);
+
+/// A service could not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum GroundError {
+    /// The secret that signs tokens is missing.
+    #[error("the token secret cannot be had")]
+    Secret(#[from] SecretError),
+    /// No master key file is configured.
+    #[error("keys.master_key_file is not set")]
+    NoMasterKey,
+    /// The master key is missing.
+    #[error("the master key cannot be had")]
+    Key(#[from] KeyError),
+    /// The log could not be opened.
+    #[error("the log cannot be opened")]
+    Log(#[from] LogError),
+    /// The service's own tables could not be brought up to date.
+    #[error("migrating the read model failed")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The bus could not be set up.
+    #[error("the bus cannot be set up")]
+    Bus(#[from] BusError),
+    /// The address of another service makes no sense.
+    #[error(transparent)]
+    Peer(#[from] InvalidPeer),
+    /// The server failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
+
+/// The ground of one service.
+pub struct Ground {
+    name: ServiceName,
+    config: Config,
+    secret: Secret,
+    log: EventLog,
+    bus: Bus,
+    tasks: Tasks,
+}
+
+impl Ground {
+    /// Opens the service's log, brings its tables up to date, and connects to the bus in the background.
+    ///
+    /// # Errors
+    /// When something that the configuration names cannot be had.
+    pub async fn open(
+        name: ServiceName,
+        config: &Config,
+        mut migrator: Migrator,
+    ) -> Result<Self, GroundError> {
+        let secret = Secret::from_config(&config.auth)?;
+        let master = config
+            .keys
+            .master_key_file
+            .as_deref()
+            .ok_or(GroundError::NoMasterKey)?;
+        let keys = FileKeyService::open(master)?;
+        let log = EventLog::open(name.as_str(), &log_options(name, config), Arc::new(keys)).await?;
+        // The log's own migrations share the table that records what was applied.
+        migrator.set_ignore_missing(true);
+        migrator.run(log.pool()).await?;
+        let bus = Bus::connect(&bus_options(config)).await?;
+        Ok(Self {
+            name,
+            config: config.clone(),
+            secret,
+            log,
+            bus,
+            tasks: Tasks::new(),
+        })
+    }
+
+    /// The service's log.
+    #[must_use]
+    pub fn log(&self) -> &EventLog {
+        &self.log
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// How long a repeated command gets its first answer.
+    #[must_use]
+    pub fn retention(&self) -> Duration {
+        retention(&self.config)
+    }
+
+    /// Another service.
+    ///
+    /// # Errors
+    /// When its address makes no sense.
+    pub fn peer(&self, to: ServiceName) -> Result<Peer, GroundError> {
+        let issuer = TokenIssuer::new(&self.secret, &self.config.auth);
+        Ok(Peer::new(&self.config, self.name, to, issuer)?)
+    }
+
+    /// Background work of the service. It should end soon after the token is cancelled; when it fails, the service goes down.
+    pub fn spawn<F, Fut, E>(&self, name: &'static str, work: F)
+    where
+        F: FnOnce(CancellationToken) -> Fut,
+        Fut: Future<Output = Result<(), E>> + Send + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        self.tasks.spawn(name, work(self.tasks.stopping()));
+    }
+
+    fn run(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(name, async move {
+            work.await;
+            Ok::<_, std::convert::Infallible>(())
+        });
+    }
+
+    /// Keeps a projection of the service's own log up to date.
+    pub fn project<P: Projection>(&self, projection: P) {
+        let name = projection.name();
+        let config = &self.config.projection;
+        let options = ProjectorOptions {
+            batch_events_max: i64::try_from(config.batch_events_max).unwrap_or(i64::MAX),
+            poll_interval: Duration::from_millis(config.poll_interval_ms),
+            lease: Duration::from_millis(config.lease_ms),
+            retry_delay: RETRY_DELAY,
+        };
+        let projector = Projector::new(self.log.clone(), projection, options);
+        self.run(name, projector.run(self.tasks.stopping()));
+    }
+
+    /// Keeps a projection of another service's log up to date.
+    ///
+    /// # Errors
+    /// When that service's address makes no sense.
+    pub fn follow<P: Projection>(
+        &self,
+        source: ServiceName,
+        projection: P,
+    ) -> Result<(), GroundError> {
+        let name = projection.name();
+        let config = &self.config.projection;
+        let options = FollowerOptions {
+            batch_events_max: config.batch_events_max,
+            lease: Duration::from_millis(config.lease_ms),
+            retry_delay: RETRY_DELAY,
+        };
+        let origin = PeerLog(self.peer(source)?);
+        let (log, bus) = (self.log.clone(), self.bus.clone());
+        let follower = Follower::new(log, bus, source.as_str(), projection, origin, options);
+        self.run(name, follower.run(self.tasks.stopping()));
+        Ok(())
+    }
+
+    /// Serves until `shutdown`: relays the log, and answers with the services that `add` puts into the server. Then drains.
+    ///
+    /// # Errors
+    /// When the server or a background task fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+        add: impl FnOnce(Server) -> Server,
+    ) -> Result<(), GroundError> {
+        let relay = RelayOptions {
+            batch_events_max: self.config.relay.batch_events_max,
+            poll_interval: Duration::from_millis(self.config.relay.poll_interval_ms),
+            lease: Duration::from_millis(self.config.relay.lease_ms),
+            retry_delay: RETRY_DELAY,
+        };
+        let relay = Relay::new(self.log.clone(), self.bus.clone(), relay);
+        self.run("relay", relay.run(self.tasks.stopping()));
+        let authenticator = Authenticator::new(&self.secret, &self.config.auth);
+        let logs = LogServiceServer::new(LogApi::new(self.name, self.log.clone()));
+        let server = Server::new(&self.config, authenticator, contracts::FILE_DESCRIPTOR_SET)
+            .add_service(limited!(logs, self.config.limits));
+        tracing::info!(service = %self.name, address = ?listener.local_addr().ok(), "serving");
+        let served = add(server).serve(listener, shutdown, self.tasks).await;
+        self.log.close().await;
+        Ok(served?)
+    }
+}
+
+fn retention(config: &Config) -> Duration {
+    Duration::from_secs(u64::from(config.log.idempotency_retention_days) * 24 * 60 * 60)
+}
+
+fn log_options(name: ServiceName, config: &Config) -> LogOptions {
+    let database = &config.database;
+    LogOptions {
+        database_url: database.url.of(name).expose().to_owned(),
+        connections_max: database.pool_connections_max,
+        acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
+        statement_timeout: Duration::from_millis(database.statement_timeout_ms),
+        idle_timeout: Duration::from_millis(database.idle_timeout_ms),
+        writers: config.log.writers,
+        mailbox_commands_max: config.log.queue_commands_max,
+        batch_commands_max: config.log.batch_commands_max,
+        key_cache_entries_max: config.log.key_cache_entries_max,
+    }
+}
+
+fn bus_options(config: &Config) -> BusOptions {
+    BusOptions {
+        url: config.nats.url.expose().to_owned(),
+        stream_prefix: config.nats.stream_prefix.clone(),
+        credentials_file: config.nats.credentials_file.clone(),
+        request_timeout: Duration::from_millis(config.nats.request_timeout_ms),
+        replicas: config.nats.stream_replicas,
+    }
+}

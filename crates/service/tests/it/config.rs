@@ -1,0 +1,177 @@
+//! The three layers of the configuration, and what is refused.
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::Path;
+
+use service::config::{ConfigError, ServiceName};
+use service::{Config, Secret};
+
+fn environment<const N: usize>(variables: [(&str, &str); N]) -> Vec<(String, String)> {
+    variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+}
+
+fn from_file(text: &str) -> Result<Config, ConfigError> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    Config::from_layers(Some(file.path()), [])
+}
+
+#[test]
+fn the_environment_stands_over_the_file_and_the_file_over_the_defaults() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    write!(
+        file,
+        "[log]\nwriters = 3\nbatch_commands_max = 7\n[telemetry]\nformat = \"json\""
+    )
+    .unwrap();
+    let variables = environment([
+        ("VEFA__LOG__WRITERS", "5"),
+        ("VEFA__DATABASE__URL__CUSTOMERS", "postgres://elsewhere/db"),
+        ("VEFA__AUTH__SECRET_FILE", "/run/secret"),
+        ("HOME", "/nowhere"),
+        ("VEFA_CONFIG", "not ours to read here"),
+    ]);
+    let config = Config::from_layers(Some(file.path()), variables).unwrap();
+    assert_eq!(config.log.writers, 5);
+    assert_eq!(config.log.batch_commands_max, 7);
+    assert_eq!(config.log.idempotency_retention_days, 30);
+    assert_eq!(
+        config.database.url.customers.expose(),
+        "postgres://elsewhere/db"
+    );
+    assert_eq!(
+        config.database.url.campaigns.expose(),
+        Config::default().database.url.campaigns.expose()
+    );
+    assert_eq!(
+        config.auth.secret_file.as_deref(),
+        Some(Path::new("/run/secret"))
+    );
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_path_and_place() {
+    let error = from_file("[limits]\nstreams = 5").unwrap_err();
+    let ConfigError::UnknownKey { key, origin, known } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(key, "limits.streams");
+    assert!(origin.contains("tmp"), "{origin}");
+    assert!(known.contains("streams_max"), "{known}");
+
+    let error = from_file("[limit]\nstreams_max = 5").unwrap_err();
+    assert!(
+        matches!(&error, ConfigError::UnknownKey { key, .. } if key == "limit"),
+        "{error}"
+    );
+
+    let error = from_file("[database.url]\nbilling = \"x\"").unwrap_err();
+    assert!(
+        matches!(&error, ConfigError::UnknownKey { key, .. } if key == "database.url.billing"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_unknown_variable_is_refused_too() {
+    let variables = environment([("VEFA__NATS__ADDRESS", "x")]);
+    let error = Config::from_layers(None, variables).unwrap_err();
+    let ConfigError::UnknownKey { key, origin, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(
+        (key.as_str(), origin.as_str()),
+        ("nats.address", "the environment")
+    );
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_refused_with_its_path() {
+    let error = from_file("[limits]\nstreams_max = \"many\"").unwrap_err();
+    let ConfigError::Value { key, reason, .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(key, "limits.streams_max");
+    assert!(
+        reason.contains("many") && reason.contains("u32"),
+        "{reason}"
+    );
+
+    let variables = environment([("VEFA__LOG__WRITERS", "-1")]);
+    let error = Config::from_layers(None, variables).unwrap_err();
+    assert!(
+        matches!(&error, ConfigError::Value { key, .. } if key == "log.writers"),
+        "{error}"
+    );
+
+    let error = from_file("[telemetry]\nformat = \"xml\"").unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("telemetry.format") && text.contains("json"),
+        "{text}"
+    );
+}
+
+#[test]
+fn values_without_sense_are_refused_all_at_once() {
+    let error = from_file("[limits]\npage_size_default = 5000\nstreams_max = 0").unwrap_err();
+    let ConfigError::Senseless(reasons) = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(reasons.len(), 2, "{reasons:?}");
+}
+
+#[test]
+fn a_file_that_is_asked_for_must_exist() {
+    let error = Config::from_layers(Some(Path::new("no/such/file.toml")), []).unwrap_err();
+    assert!(matches!(error, ConfigError::File { .. }), "{error}");
+}
+
+#[test]
+fn peers_are_the_listen_addresses_unless_said_otherwise() {
+    let mut config = Config::default();
+    assert_eq!(
+        config.peer_url(ServiceName::Customers),
+        "http://127.0.0.1:7401"
+    );
+    config.peers.customers = Some("http://customers:80".into());
+    assert_eq!(
+        config.peer_url(ServiceName::Customers),
+        "http://customers:80"
+    );
+    let addresses: BTreeSet<_> = ServiceName::ALL
+        .iter()
+        .map(|service| config.listen.of(*service))
+        .collect();
+    assert_eq!(addresses.len(), 4);
+}
+
+#[test]
+fn a_password_is_not_shown() {
+    let mut config = Config::default();
+    config.database.url.customers = "postgres://u:hunter2@h/db".to_owned().into();
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_secret_must_be_there_and_long_enough() {
+    let config = Config::default();
+    let text = |result: Result<Secret, _>| match result {
+        Ok(_) => panic!("no secret was expected"),
+        Err(error) => service::status::chain(&error),
+    };
+    assert_eq!(
+        text(Secret::from_config(&config.auth)),
+        "auth.secret_file is not set"
+    );
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{}", "s".repeat(31)).unwrap();
+    let error = text(Secret::read(file.path()));
+    assert_eq!(error, "the token secret has 31 bytes; it needs 32");
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "{}", "s".repeat(32)).unwrap();
+    assert!(Secret::read(file.path()).is_ok());
+}
