@@ -1,13 +1,16 @@
 //! Follows another service's log: reads its stream in order, skips what was applied, fetches what is missing from the origin, and
 //! moves its checkpoint in the transaction that writes the rows. It acknowledges nothing: the checkpoint is its own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use aggregate::Partition;
 use async_nats::jetstream::{
     self,
     consumer::{DeliverPolicy, pull::OrderedConfig},
-    stream::Stream,
+    stream::{State, Stream},
 };
 use event_log::{Checkpoint, Checkpoints, EventLog, Projection, StoredEvent};
 use futures::StreamExt as _;
@@ -17,7 +20,7 @@ use tracing::Instrument as _;
 
 use crate::{
     bus::Bus,
-    envelope::{Received, receive},
+    envelope::{EnvelopeError, Received, receive},
     error::BusError,
 };
 
@@ -203,22 +206,51 @@ impl<P: Projection, O: Origin> Follower<P, O> {
             .get_info()
             .await
             .map_err(BusError::nats("reading the stream's state"))?;
-        let seen = held
+        let seen: BTreeSet<u64> = held
             .values()
-            .map(|checkpoint| checkpoint.source_sequence)
-            .min()
-            .unwrap_or(0);
-        let seen = u64::try_from(seen).unwrap_or(0);
-        // A stream that ends before what was seen was made anew; what is known of its sequences means nothing.
-        let sequence = if seen > info.state.last_sequence {
-            1
-        } else {
-            seen + 1
-        };
+            .map(|checkpoint| u64::try_from(checkpoint.source_sequence).unwrap_or(0))
+            .collect();
+        let mut sequence = seen.first().map_or(1, |first| first + 1);
+        for seen in seen {
+            if !self.still_holds(stream, &info.state, held, seen).await? {
+                // The stream was made anew; what is known of its sequences means nothing.
+                sequence = 1;
+            }
+        }
         Ok(Start {
             sequence,
             lacks_older: sequence < info.state.first_sequence,
         })
+    }
+
+    /// Whether the stream has at `sequence` what it had there when it was seen.
+    async fn still_holds(
+        &self,
+        stream: &Stream,
+        state: &State,
+        held: &Held,
+        sequence: u64,
+    ) -> Result<bool, BusError> {
+        if sequence == 0 || sequence < state.first_sequence {
+            // Nothing was seen, or it is gone with all before it; then the origin is read.
+            return Ok(true);
+        }
+        if sequence > state.last_sequence {
+            return Ok(false);
+        }
+        let message = stream
+            .get_raw_message(sequence)
+            .await
+            .map_err(BusError::nats("reading what was seen last"))?;
+        let headers = Some(&message.headers);
+        let received = receive(&message.subject, headers, message.payload.clone(), sequence)
+            .map_err(|error| self.foreign(sequence, &error))?;
+        Ok(held
+            .get(&received.event.partition)
+            .is_some_and(|checkpoint| {
+                checkpoint.position == received.event.position
+                    && checkpoint.source_epoch == received.epoch
+            }))
     }
 
     /// Reads from the origin what lies between the checkpoints and its heads: the stream no longer holds what came next, and a
@@ -260,13 +292,17 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                     message.payload.clone(),
                     sequence,
                 )
-                .map_err(|error| BusError::Foreign {
-                    stream: self.bus.stream_name(self.source),
-                    sequence,
-                    reason: error.to_string(),
-                })
+                .map_err(|error| self.foreign(sequence, &error))
             })
             .collect()
+    }
+
+    fn foreign(&self, sequence: u64, error: &EnvelopeError) -> BusError {
+        BusError::Foreign {
+            stream: self.bus.stream_name(self.source),
+            sequence,
+            reason: error.to_string(),
+        }
     }
 
     async fn apply(&self, held: &mut Held, received: Vec<Received>) -> Result<(), BusError> {

@@ -173,3 +173,52 @@ async fn a_stream_that_was_made_anew_is_followed_from_the_checkpoint() {
     ground.database.drop().await.unwrap();
     reader.database.drop().await.unwrap();
 }
+
+#[tokio::test]
+async fn what_moved_within_a_stream_that_was_made_anew_is_not_missed() {
+    let ground = Ground::new("moved").await;
+    let reader = Reader::new("moved_reader").await;
+    ground.append(10, 2).await;
+    ground.append(9, 18).await;
+    let relay = ground.relay();
+    let follower = reader.follow(&ground);
+    reader.wait_seen(182).await;
+    follower.stop().await;
+    relay.stop().await;
+    let name = ground.jetstream_name();
+    ground.jetstream().await.delete_stream(name).await.unwrap();
+    // In the new stream this stands far before the sequence that was seen last.
+    ground.append_to([9], 1).await;
+    let relay = ground.relay();
+    ground.wait_relayed(183).await;
+    let follower = reader.follow(&ground);
+    reader.wait_seen(183).await;
+    follower.stop().await;
+    relay.stop().await;
+    assert_eq!(reader.seen().await, 183);
+    ground.database.drop().await.unwrap();
+    reader.database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn without_a_hint_the_stream_is_read_again_and_what_was_applied_is_skipped() {
+    let ground = Ground::new("hintless").await;
+    let reader = Reader::new("hintless_reader").await;
+    ground.append(10, 5).await;
+    let relay = ground.relay();
+    let follower = reader.follow(&ground);
+    reader.wait_seen(50).await;
+    follower.stop().await;
+    sqlx::query("update checkpoint set source_sequence = 0")
+        .execute(reader.log.pool())
+        .await
+        .unwrap();
+    ground.append(10, 1).await;
+    let follower = reader.follow(&ground);
+    reader.wait_seen(60).await;
+    follower.stop().await;
+    relay.stop().await;
+    reader.assert_holds(10, 6).await;
+    ground.database.drop().await.unwrap();
+    reader.database.drop().await.unwrap();
+}

@@ -89,11 +89,16 @@ impl Ground {
         }
     }
 
-    /// Appends `count` numbers to each of `streams` streams.
+    /// Appends `count` numbers to each of the first `streams` streams.
     pub(crate) async fn append(&self, streams: u128, count: u64) {
+        self.append_to(0..streams, count).await;
+    }
+
+    /// Appends `count` numbers to each of these streams.
+    pub(crate) async fn append_to(&self, streams: impl IntoIterator<Item = u128>, count: u64) {
         let request = request();
         let mut writes = Vec::new();
-        for n in 0..streams {
+        for n in streams {
             let mut loaded = self.log.load::<Numbers>(&stream(n)).await.unwrap();
             let from = u64::try_from(loaded.version).unwrap() + 1;
             let numbers = (from..from + count).collect();
