@@ -8,7 +8,7 @@ use event_log::{
     CommandError, ConsistencyToken, EventLog, IdempotencyKey, LogError, Projection, Request,
     WaitError,
 };
-use prost::Message;
+use prost::Name;
 use time::OffsetDateTime;
 use tokio::time::Instant;
 use tonic::Status;
@@ -67,13 +67,13 @@ impl Caller {
     /// `retention`. Without an id a repeat is a new command.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT when the request id is too long; UNAVAILABLE or INTERNAL when the log fails.
+    /// INVALID_ARGUMENT when the request id is too long or has control characters; UNAVAILABLE or INTERNAL when the log fails.
     pub async fn command(
         &self,
         log: &EventLog,
         retention: Duration,
         request_id: &str,
-        message: &impl Message,
+        message: &impl Name,
     ) -> Result<Request, Status> {
         if request_id.is_empty() {
             return Ok(self.request(None));
@@ -81,6 +81,12 @@ impl Caller {
         if request_id.chars().count() > REQUEST_ID_CHARS_MAX {
             let reason = format!("has at most {REQUEST_ID_CHARS_MAX} characters");
             return Err(status::invalid_field("request_id", reason));
+        }
+        if request_id.chars().any(char::is_control) {
+            return Err(status::invalid_field(
+                "request_id",
+                "has no control characters",
+            ));
         }
         // A client's ids and natural keys must never meet.
         let key = format!("request/{request_id}");
@@ -95,7 +101,7 @@ impl Caller {
         &self,
         log: &EventLog,
         key: String,
-        message: &impl Message,
+        message: &impl Name,
     ) -> Result<Request, Status> {
         self.idempotent(log, key, None, message).await
     }
@@ -105,10 +111,10 @@ impl Caller {
         log: &EventLog,
         request_id: String,
         retention: Option<Duration>,
-        message: &impl Message,
+        message: &impl Name,
     ) -> Result<Request, Status> {
         let content = message.encode_to_vec();
-        let purpose = format!("fingerprint/{}", std::any::type_name_of_val(message));
+        let purpose = format!("fingerprint/{}", full_name(message));
         let fingerprint = log
             .keys()
             .digest(&self.tenant, &purpose, &content)
@@ -176,6 +182,11 @@ impl Caller {
                 WaitError::Failed(error) => failed(error),
             })
     }
+}
+
+/// Fingerprints are kept, so the name in them must be the contract's, not a path in our code.
+fn full_name<M: Name>(_: &M) -> String {
+    M::full_name()
 }
 
 /// What a command's failure is called. `rejected` names the domain's own refusals.

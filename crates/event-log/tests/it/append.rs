@@ -143,3 +143,43 @@ async fn a_caller_that_goes_away_leaves_the_whole_command_or_nothing() {
     );
     database.drop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_dropped_begin_leaves_no_transaction_to_the_next_borrower() {
+    let database = TestDatabase::create("dropped_begin").await.unwrap();
+    let options = event_log::LogOptions {
+        connections_max: 1,
+        ..crate::account::options(&database)
+    };
+    let log = event_log::EventLog::open("accounts", &options, crate::account::key_service())
+        .await
+        .unwrap();
+    let other = open(&database).await;
+    sqlx::query("create table mark (n integer)")
+        .execute(log.pool())
+        .await
+        .unwrap();
+    for n in 0..50_i32 {
+        // Given up after the statement is on its way, before its answer is read.
+        let mut begin = Box::pin(log.pool().begin());
+        for _ in 0..n % 5 {
+            if futures::poll!(&mut begin).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        drop(begin);
+        sqlx::query("insert into mark values ($1)")
+            .bind(n)
+            .execute(log.pool())
+            .await
+            .unwrap();
+        let seen: i64 = sqlx::query_scalar("select count(*) from mark where n = $1")
+            .bind(n)
+            .fetch_one(other.pool())
+            .await
+            .unwrap();
+        assert_eq!(seen, 1, "write {n} is not visible to others");
+    }
+    database.drop().await.unwrap();
+}
