@@ -1,0 +1,106 @@
+//! Whether a customer exists: as the customers log has told, or else as the customers service says when it is asked.
+
+use aggregate::{CustomerId, Partition, TenantId};
+use contracts::customers::v1::{
+    GetCustomerRequest, customers_service_client::CustomersServiceClient,
+};
+use moka::sync::Cache;
+use service::Peer;
+use sqlx::PgPool;
+use tonic::{Code, Status};
+
+/// Customers that are remembered to exist. About 150 bytes each.
+const CACHED_MAX: u64 = 200_000;
+
+/// It could not be found out whether a customer exists.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LookupError {
+    /// Our own rows could not be read.
+    #[error("the known customers cannot be read")]
+    Database(#[from] sqlx::Error),
+    /// The customers service does not answer.
+    #[error("the customers service does not answer")]
+    Unreachable(#[source] Box<Status>),
+    /// The customers service does not answer such a question.
+    #[error("the customers service refuses to tell")]
+    Refused(#[source] Box<Status>),
+}
+
+/// The customers that are known to exist.
+#[derive(Clone)]
+pub(crate) struct KnownCustomers {
+    pool: PgPool,
+    service: Peer,
+    // Only that somebody exists is remembered: who does not exist yet may do so in a moment.
+    cache: Cache<(TenantId, CustomerId), ()>,
+}
+
+impl KnownCustomers {
+    pub(crate) fn new(pool: PgPool, service: Peer) -> Self {
+        Self {
+            pool,
+            service,
+            cache: Cache::new(CACHED_MAX),
+        }
+    }
+
+    /// Whether the tenant has this customer. Our rows may lag behind the customers service, so that it is asked before the
+    /// answer is no.
+    pub(crate) async fn contains(
+        &self,
+        tenant: &TenantId,
+        customer: CustomerId,
+    ) -> Result<bool, LookupError> {
+        let key = (tenant.clone(), customer);
+        if self.cache.get(&key).is_some() {
+            return Ok(true);
+        }
+        let known = self.has_row(tenant, customer).await? || self.ask(tenant, customer).await?;
+        if known {
+            self.cache.insert(key, ());
+        }
+        Ok(known)
+    }
+
+    async fn has_row(&self, tenant: &TenantId, customer: CustomerId) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(
+            "select exists (select from known_customer where partition = $1 and tenant = $2 and customer_id = $3)",
+        )
+        .bind(i16::from(Partition::of_customer(tenant, customer).number()))
+        .bind(tenant.as_str())
+        .bind(customer.0)
+        .fetch_one(&self.pool)
+        .await
+    }
+
+    async fn ask(&self, tenant: &TenantId, customer: CustomerId) -> Result<bool, LookupError> {
+        let request = GetCustomerRequest {
+            customer_id: customer.to_string(),
+            as_of: None,
+        };
+        let mut client = CustomersServiceClient::new(self.service.for_tenant(tenant));
+        match client.get_customer(request).await {
+            Ok(_) => Ok(true),
+            Err(status) if status.code() == Code::NotFound => Ok(false),
+            Err(status) => Err(match status.code() {
+                Code::InvalidArgument
+                | Code::Unauthenticated
+                | Code::PermissionDenied
+                | Code::Unimplemented
+                | Code::Internal
+                | Code::DataLoss
+                | Code::AlreadyExists
+                | Code::FailedPrecondition
+                | Code::OutOfRange => LookupError::Refused(Box::new(status)),
+                Code::Ok
+                | Code::NotFound
+                | Code::Cancelled
+                | Code::Unknown
+                | Code::DeadlineExceeded
+                | Code::ResourceExhausted
+                | Code::Aborted
+                | Code::Unavailable => LookupError::Unreachable(Box::new(status)),
+            }),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! The timeline: the interactions of each customer, newest first, and the query that pages through it.
+
+use aggregate::{CustomerId, Partition, StreamId, TenantId};
+use bytes::Bytes;
+use event_log::{Projection, ProjectionError, StoredEvent, SubjectCipher};
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::codec::{self, Interaction};
+
+/// Keeps the rows of `timeline`.
+#[derive(Clone, Debug)]
+pub(crate) struct Timeline;
+
+/// Where a page ends: the place of its last entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) occurred_at: OffsetDateTime,
+    pub(crate) interaction_id: Uuid,
+}
+
+impl Place {
+    /// The place before everything that had happened by `moment`.
+    pub(crate) fn newest_at(moment: OffsetDateTime) -> Self {
+        Self {
+            occurred_at: moment,
+            // No interaction has this id: theirs are of version 5.
+            interaction_id: Uuid::max(),
+        }
+    }
+
+    /// The place of an entry.
+    pub(crate) fn of(entry: &StoredEvent) -> Self {
+        Self {
+            occurred_at: entry.occurred_at,
+            interaction_id: entry.stream_id.0,
+        }
+    }
+}
+
+/// The next `count` interactions of a customer after a place, newest first.
+pub(crate) async fn page(
+    pool: &PgPool,
+    tenant: &TenantId,
+    customer: CustomerId,
+    after: Place,
+    count: u32,
+) -> Result<Vec<StoredEvent>, sqlx::Error> {
+    let partition = Partition::of_customer(tenant, customer);
+    let rows = sqlx::query(
+        "select occurred_at, interaction_id, position, event_id, type, schema_version, payload, recorded_at
+         from timeline
+         where partition = $1 and tenant = $2 and customer_id = $3 and (occurred_at, interaction_id) < ($4, $5)
+         order by occurred_at desc, interaction_id desc
+         limit $6",
+    )
+    .bind(i16::from(partition.number()))
+    .bind(tenant.as_str())
+    .bind(customer.0)
+    .bind(after.occurred_at)
+    .bind(after.interaction_id)
+    .bind(i64::from(count))
+    .fetch_all(pool)
+    .await?;
+    rows.iter()
+        .map(|row| entry(row, tenant, partition))
+        .collect()
+}
+
+fn entry(row: &PgRow, tenant: &TenantId, partition: Partition) -> Result<StoredEvent, sqlx::Error> {
+    Ok(StoredEvent {
+        tenant: tenant.clone(),
+        partition,
+        position: row.try_get("position")?,
+        stream_id: StreamId(row.try_get("interaction_id")?),
+        // An interaction is the only event of its stream.
+        version: 1,
+        event_id: row.try_get("event_id")?,
+        type_: row.try_get("type")?,
+        schema_version: row.try_get("schema_version")?,
+        payload: Bytes::from(row.try_get::<Vec<u8>, _>("payload")?),
+        metadata: Bytes::new(),
+        occurred_at: row.try_get("occurred_at")?,
+        recorded_at: row.try_get("recorded_at")?,
+    })
+}
+
+#[derive(Default)]
+struct Columns {
+    partition: Vec<i16>,
+    tenant: Vec<String>,
+    customer_id: Vec<Uuid>,
+    occurred_at: Vec<OffsetDateTime>,
+    interaction_id: Vec<Uuid>,
+    position: Vec<i64>,
+    event_id: Vec<Uuid>,
+    type_: Vec<String>,
+    schema_version: Vec<i16>,
+    payload: Vec<Vec<u8>>,
+    recorded_at: Vec<OffsetDateTime>,
+}
+
+impl Columns {
+    fn add(&mut self, event: &StoredEvent) -> Result<(), ProjectionError> {
+        // Whose it is and when it happened is never sealed, so that no key is needed.
+        let (customer, occurred_at) =
+            match codec::interaction(event, &SubjectCipher::none(&event.tenant))? {
+                Interaction::Purchase(purchase) => {
+                    (purchase.facts.customer, purchase.facts.occurred_at)
+                }
+                Interaction::Touchpoint(facts) => (facts.customer, facts.occurred_at),
+            };
+        self.partition.push(event.partition.number().into());
+        self.tenant.push(event.tenant.as_str().to_owned());
+        self.customer_id.push(customer.0);
+        self.occurred_at.push(occurred_at);
+        self.interaction_id.push(event.stream_id.0);
+        self.position.push(event.position);
+        self.event_id.push(event.event_id);
+        self.type_.push(event.type_.clone());
+        self.schema_version.push(event.schema_version);
+        self.payload.push(event.payload.to_vec());
+        self.recorded_at.push(event.recorded_at);
+        Ok(())
+    }
+}
+
+impl Projection for Timeline {
+    fn name(&self) -> &'static str {
+        "interactions.timeline"
+    }
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        let mut columns = Columns::default();
+        for event in events {
+            columns.add(event)?;
+        }
+        sqlx::query(
+            "insert into timeline (partition, tenant, customer_id, occurred_at, interaction_id, position, event_id, type,
+                schema_version, payload, recorded_at)
+             select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::timestamptz[], $5::uuid[], $6::bigint[],
+                $7::uuid[], $8::text[], $9::smallint[], $10::bytea[], $11::timestamptz[])
+             on conflict do nothing",
+        )
+        .bind(columns.partition)
+        .bind(columns.tenant)
+        .bind(columns.customer_id)
+        .bind(columns.occurred_at)
+        .bind(columns.interaction_id)
+        .bind(columns.position)
+        .bind(columns.event_id)
+        .bind(columns.type_)
+        .bind(columns.schema_version)
+        .bind(columns.payload)
+        .bind(columns.recorded_at)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,178 @@
+//! A customers service with the real log, relay and server of one, whose API knows whom the test names.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use aggregate::{CustomerId, StreamId, TenantId};
+use contracts::customers::v1::{self as pb, customers_service_server::CustomersService};
+use event_log::{
+    Append, Decision, EventLog, NewEvent, Request as CommandRequest, Stream, timestamp,
+};
+use prost::Message as _;
+use service::{Caller, status};
+use time::OffsetDateTime;
+use tonic::{Request, Response, Status};
+use uuid::Uuid;
+
+/// The customers that the API knows.
+#[derive(Clone, Default)]
+pub(crate) struct Customers {
+    known: Arc<Mutex<HashSet<(TenantId, CustomerId)>>>,
+    asked: Arc<AtomicUsize>,
+}
+
+impl Customers {
+    /// Lets the API know a new customer of a tenant. No event tells of it.
+    pub(crate) fn add(&self, tenant: &str) -> CustomerId {
+        let customer = CustomerId(Uuid::new_v4());
+        self.add_this(tenant, customer);
+        customer
+    }
+
+    pub(crate) fn add_this(&self, tenant: &str, customer: CustomerId) {
+        let tenant = TenantId::parse(tenant).unwrap();
+        self.known.lock().unwrap().insert((tenant, customer));
+    }
+
+    /// How often it was asked whether somebody exists.
+    pub(crate) fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+}
+
+/// Appends to the customers log what registering a customer appends, and something else.
+pub(crate) async fn append_registered(
+    log: &EventLog,
+    tenant: &str,
+    at: OffsetDateTime,
+) -> CustomerId {
+    let tenant = TenantId::parse(tenant).unwrap();
+    let customer = CustomerId(Uuid::new_v4());
+    let registered = pb::CustomerRegistered {
+        customer_id: customer.to_string(),
+        registered_time: Some(timestamp::to_proto(at)),
+        ..pb::CustomerRegistered::default()
+    };
+    let claimed = pb::IdentifierClaimed {
+        customer_id: customer.to_string(),
+        ..pb::IdentifierClaimed::default()
+    };
+    let request = CommandRequest {
+        tenant: tenant.clone(),
+        metadata: contracts::common::v1::EventMetadata::default(),
+        now: at,
+        idempotency: None,
+    };
+    let append = |stream: Stream, type_, payload: Vec<u8>| Append {
+        stream,
+        stream_type: "customer",
+        expected_version: 0,
+        events: vec![NewEvent {
+            event_id: Uuid::now_v7(),
+            type_,
+            schema_version: 1,
+            payload: payload.into(),
+            metadata: bytes::Bytes::new(),
+            occurred_at: at,
+        }],
+        new_key: None,
+    };
+    let appends = [
+        append(
+            Stream::of_customer(&tenant, customer).without_subject(),
+            "vefa.customers.v1.CustomerRegistered",
+            registered.encode_to_vec(),
+        ),
+        append(
+            Stream::of_own(&tenant, StreamId(Uuid::new_v4())),
+            "vefa.customers.v1.IdentifierClaimed",
+            claimed.encode_to_vec(),
+        ),
+    ];
+    let decision = Decision::new(appends, &());
+    log.transact::<_, _, std::convert::Infallible>(&request, || async { Ok(decision.clone()) })
+        .await
+        .unwrap();
+    customer
+}
+
+fn not_part_of_the_test<T>() -> Result<Response<T>, Status> {
+    Err(Status::unimplemented("not part of the test"))
+}
+
+#[tonic::async_trait]
+impl CustomersService for Customers {
+    async fn get_customer(
+        &self,
+        request: Request<pb::GetCustomerRequest>,
+    ) -> Result<Response<pb::GetCustomerResponse>, Status> {
+        let caller = Caller::of(&request, "customers.read")?;
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let id = request.into_inner().customer_id;
+        let customer: CustomerId = id.parse().unwrap();
+        if self
+            .known
+            .lock()
+            .unwrap()
+            .contains(&(caller.tenant, customer))
+        {
+            Ok(Response::new(pb::GetCustomerResponse::default()))
+        } else {
+            Err(status::not_found("customer", &id))
+        }
+    }
+
+    async fn register_customer(
+        &self,
+        _: Request<pb::RegisterCustomerRequest>,
+    ) -> Result<Response<pb::RegisterCustomerResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn update_profile(
+        &self,
+        _: Request<pb::UpdateProfileRequest>,
+    ) -> Result<Response<pb::UpdateProfileResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn add_identifier(
+        &self,
+        _: Request<pb::AddIdentifierRequest>,
+    ) -> Result<Response<pb::AddIdentifierResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn record_consent(
+        &self,
+        _: Request<pb::RecordConsentRequest>,
+    ) -> Result<Response<pb::RecordConsentResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn withdraw_consent(
+        &self,
+        _: Request<pb::WithdrawConsentRequest>,
+    ) -> Result<Response<pb::WithdrawConsentResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn list_customers(
+        &self,
+        _: Request<pb::ListCustomersRequest>,
+    ) -> Result<Response<pb::ListCustomersResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn resolve_identifier(
+        &self,
+        _: Request<pb::ResolveIdentifierRequest>,
+    ) -> Result<Response<pb::ResolveIdentifierResponse>, Status> {
+        not_part_of_the_test()
+    }
+}
