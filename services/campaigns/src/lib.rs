@@ -1,0 +1,60 @@
+//! The campaigns service: whom to contact, with what, and whether it made a difference. Every decision is an event with what the
+//! gate saw, on the customer's stream.
+
+mod api;
+mod audience;
+mod codec;
+pub mod domain;
+mod react;
+mod read_model;
+mod wire;
+
+use std::sync::Arc;
+
+use contracts::campaigns::v1::campaigns_service_server::CampaignsServiceServer;
+use service::{Config, Ground, GroundError, ServiceName, limited};
+use tokio::{net::TcpListener, sync::Notify};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::Api,
+    audience::Audiences,
+    react::{ConsentsProjection, PurchasesProjection},
+    read_model::CampaignsProjection,
+};
+
+/// Serves on `listener` until `shutdown`, then drains.
+///
+/// # Errors
+/// When something that the configuration names cannot be had, or the server or a background task fails.
+pub async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), GroundError> {
+    let ground = Ground::open(ServiceName::Campaigns, config, sqlx::migrate!()).await?;
+    ground.project(CampaignsProjection);
+    ground.follow(ServiceName::Customers, ConsentsProjection)?;
+    ground.follow(ServiceName::Interactions, PurchasesProjection)?;
+    let started = Arc::new(Notify::new());
+    let segmentation = ground.peer(ServiceName::Segmentation)?;
+    let audiences = Audiences {
+        log: ground.log().clone(),
+        customers: ground.peer(ServiceName::Customers)?,
+        segmentation: segmentation.clone(),
+        started: Arc::clone(&started),
+    };
+    ground.spawn("audiences", |shutdown| audiences.run(shutdown));
+    let api = Api {
+        log: ground.log().clone(),
+        segmentation,
+        started,
+        retention: ground.retention(),
+        limits: config.limits.clone(),
+    };
+    ground
+        .serve(listener, shutdown, |server| {
+            server.add_service(limited!(CampaignsServiceServer::new(api), config.limits))
+        })
+        .await
+}

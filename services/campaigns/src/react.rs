@@ -1,0 +1,8 @@
+//! What this service takes over from the logs of others: consents of customers, purchases of interactions. Rows of facts only;
+//! nothing is decided here.
+
+mod consents;
+mod purchases;
+
+pub(crate) use consents::{ConsentsProjection, consents_at};
+pub(crate) use purchases::{KIND_PURCHASE, PurchasesProjection};

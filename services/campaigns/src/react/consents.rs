@@ -1,0 +1,185 @@
+//! The history of consent, and its state at a moment.
+
+use std::collections::HashMap;
+
+use aggregate::{CustomerId, Partition, TenantId};
+use contracts::customers::v1::{ConsentRecorded, ConsentWithdrawn};
+use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, timestamp};
+use prost_types::Timestamp;
+use sqlx::{PgConnection, PgPool};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    domain::{Channel, Consent, Purpose},
+    wire,
+};
+
+const RECORDED: &str = "vefa.customers.v1.ConsentRecorded";
+const WITHDRAWN: &str = "vefa.customers.v1.ConsentWithdrawn";
+/// What else happens to customers; it does not concern consent.
+const IRRELEVANT: [&str; 4] = [
+    "vefa.customers.v1.CustomerRegistered",
+    "vefa.customers.v1.ProfileUpdated",
+    "vefa.customers.v1.IdentifierAdded",
+    "vefa.customers.v1.IdentifierClaimed",
+];
+
+/// Keeps the rows of `consent`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConsentsProjection;
+
+/// The state of consent of each of these customers, of all that is known or of what was in effect at a moment (inclusive).
+/// Customers who never gave any are absent.
+pub(crate) async fn consents_at(
+    pool: &PgPool,
+    tenant: &TenantId,
+    customers: &[CustomerId],
+    channel: Channel,
+    purpose: Purpose,
+    moment: Option<OffsetDateTime>,
+) -> Result<HashMap<CustomerId, Consent>, sqlx::Error> {
+    let partitions: Vec<i16> = customers
+        .iter()
+        .map(|customer| Partition::of_customer(tenant, *customer).number().into())
+        .collect();
+    let ids: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
+    let rows: Vec<(Uuid, bool, Uuid)> = sqlx::query_as(
+        "select asked.customer_id, latest.granted, latest.event_id
+         from unnest($2::smallint[], $3::uuid[]) as asked (partition, customer_id)
+         cross join lateral (
+            select granted, event_id from consent
+            where partition = asked.partition and tenant = $1 and customer_id = asked.customer_id
+                and channel = $4 and purpose = $5 and ($6::timestamptz is null or effective_at <= $6)
+            order by effective_at desc, position desc
+            limit 1
+         ) latest",
+    )
+    .bind(tenant.as_str())
+    .bind(partitions)
+    .bind(ids)
+    .bind(wire::number(wire::channel(channel)))
+    .bind(wire::number(wire::purpose(purpose)))
+    .bind(moment)
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|(customer, granted, event_id)| (CustomerId(customer), Consent { granted, event_id }))
+        .collect())
+}
+
+#[derive(Default)]
+struct Columns {
+    partition: Vec<i16>,
+    tenant: Vec<String>,
+    customer_id: Vec<Uuid>,
+    channel: Vec<i16>,
+    purpose: Vec<i16>,
+    effective_at: Vec<OffsetDateTime>,
+    position: Vec<i64>,
+    granted: Vec<bool>,
+    event_id: Vec<Uuid>,
+}
+
+struct Change {
+    customer_id: String,
+    channel: i32,
+    purpose: i32,
+    effective_time: Option<Timestamp>,
+    granted: bool,
+}
+
+fn change(event: &StoredEvent) -> Result<Option<Change>, DecodeError> {
+    match (event.type_.as_str(), event.schema_version) {
+        (RECORDED, 1) => {
+            let message: ConsentRecorded = event.message()?;
+            Ok(Some(Change {
+                customer_id: message.customer_id,
+                channel: message.channel,
+                purpose: message.purpose,
+                effective_time: message.given_time,
+                granted: true,
+            }))
+        }
+        (WITHDRAWN, 1) => {
+            let message: ConsentWithdrawn = event.message()?;
+            Ok(Some(Change {
+                customer_id: message.customer_id,
+                channel: message.channel,
+                purpose: message.purpose,
+                effective_time: message.withdrawn_time,
+                granted: false,
+            }))
+        }
+        (type_, 1) if IRRELEVANT.contains(&type_) => Ok(None),
+        _ => Err(DecodeError::unknown(event)),
+    }
+}
+
+impl Columns {
+    fn add(&mut self, event: &StoredEvent, change: &Change) -> Result<(), DecodeError> {
+        let invalid = |field| DecodeError::invalid(event, field);
+        let customer: CustomerId = change
+            .customer_id
+            .parse()
+            .map_err(|_| invalid("customer_id"))?;
+        let channel = wire::parse_channel(change.channel).ok_or_else(|| invalid("channel"))?;
+        let purpose = wire::parse_purpose(change.purpose).ok_or_else(|| invalid("purpose"))?;
+        let effective_at = change
+            .effective_time
+            .as_ref()
+            .and_then(|moment| timestamp::from_proto(moment).ok())
+            .ok_or_else(|| invalid("given_time or withdrawn_time"))?;
+        self.partition.push(event.partition.number().into());
+        self.tenant.push(event.tenant.as_str().to_owned());
+        self.customer_id.push(customer.0);
+        self.channel.push(wire::number(wire::channel(channel)));
+        self.purpose.push(wire::number(wire::purpose(purpose)));
+        self.effective_at.push(effective_at);
+        self.position.push(event.position);
+        self.granted.push(change.granted);
+        self.event_id.push(event.event_id);
+        Ok(())
+    }
+}
+
+impl Projection for ConsentsProjection {
+    fn name(&self) -> &'static str {
+        "campaigns.consents"
+    }
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        let mut columns = Columns::default();
+        for event in events {
+            if let Some(change) = change(event)? {
+                columns.add(event, &change)?;
+            }
+        }
+        if columns.tenant.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "insert into consent (partition, tenant, customer_id, channel, purpose, effective_at, position, granted, event_id)
+             select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::smallint[], $5::smallint[], $6::timestamptz[],
+                $7::bigint[], $8::boolean[], $9::uuid[])
+             on conflict do nothing",
+        )
+        .bind(columns.partition)
+        .bind(columns.tenant)
+        .bind(columns.customer_id)
+        .bind(columns.channel)
+        .bind(columns.purpose)
+        .bind(columns.effective_at)
+        .bind(columns.position)
+        .bind(columns.granted)
+        .bind(columns.event_id)
+        .execute(connection)
+        .await?;
+        Ok(())
+    }
+}
