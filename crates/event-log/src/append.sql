@@ -24,7 +24,11 @@ claimed as (
     select partition, tenant, request_id, fingerprint, response, stream_partition, stream_id, stream_version,
         now(), now() + retention_seconds * interval '1 second'
     from command order by partition, tenant, request_id
-    on conflict do nothing
+    on conflict (partition, tenant, request_id) do update set
+        fingerprint = excluded.fingerprint, response = excluded.response, stream_partition = excluded.stream_partition,
+        stream_id = excluded.stream_id, stream_version = excluded.stream_version, recorded_at = excluded.recorded_at,
+        expires_at = excluded.expires_at
+        where command_log.expires_at <= now()
     returning partition, tenant, request_id
 ),
 opened as (

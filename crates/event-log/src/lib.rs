@@ -17,6 +17,7 @@ mod projection;
 mod projector;
 mod read;
 mod seal;
+mod sweep;
 pub mod timestamp;
 mod token;
 mod wait;

@@ -25,6 +25,10 @@ use crate::{
 /// How long a task waits after a failure before it tries again.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 
+/// How often requests whose retention has run out are forgotten. They are replaced when they are used again, so this only bounds
+/// the size of the table.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
+
 /// A service could not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum GroundError {
@@ -195,6 +199,7 @@ impl Ground {
         };
         let relay = Relay::new(self.log.clone(), self.bus.clone(), relay);
         self.run("relay", relay.run(self.tasks.stopping()));
+        self.run("sweep", sweep(self.log.clone(), self.tasks.stopping()));
         let authenticator = Authenticator::new(&self.secret, &self.config.auth);
         let logs = LogServiceServer::new(LogApi::new(self.name, self.log.clone()));
         let server = Server::new(&self.config, authenticator, contracts::FILE_DESCRIPTOR_SET)
@@ -203,6 +208,20 @@ impl Ground {
         let served = add(server).serve(listener, shutdown, self.tasks).await;
         self.log.close().await;
         Ok(served?)
+    }
+}
+
+/// Forgets, now and then, the requests whose retention has run out.
+async fn sweep(log: EventLog, stopping: CancellationToken) {
+    while !stopping.is_cancelled() {
+        if let Err(error) = log.sweep_expired_commands().await {
+            let error = &error as &(dyn std::error::Error + 'static);
+            tracing::warn!(error, "expired requests were not swept; trying again later");
+        }
+        tokio::select! {
+            () = stopping.cancelled() => {}
+            () = tokio::time::sleep(SWEEP_INTERVAL) => {}
+        }
     }
 }
 

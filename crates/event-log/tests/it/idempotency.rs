@@ -131,3 +131,45 @@ async fn two_streams_change_together_or_not_at_all() {
     assert!(from >= 0);
     database.drop().await.unwrap();
 }
+
+async fn expire(log: &EventLog) {
+    sqlx::query("update command_log set expires_at = now() where expires_at is not null")
+        .execute(log.pool())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn after_its_retention_a_request_id_is_free_again() {
+    let database = TestDatabase::create("expired").await.unwrap();
+    let log = open(&database).await;
+    add(&log, "a", 1, 1, 5).await.unwrap();
+    expire(&log).await;
+    let again = add(&log, "a", 2, 1, 7).await.unwrap();
+    assert!(!again.replayed);
+    assert!(add(&log, "a", 2, 1, 7).await.unwrap().replayed);
+    assert_eq!(everything(&log).await.len(), 2);
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_sweep_takes_what_has_expired_and_nothing_else() {
+    let database = TestDatabase::create("sweep").await.unwrap();
+    let log = open(&database).await;
+    add(&log, "old", 1, 1, 5).await.unwrap();
+    expire(&log).await;
+    add(&log, "young", 1, 1, 5).await.unwrap();
+    let mut kept = request_id("kept for ever", 1);
+    kept.idempotency.as_mut().unwrap().retention = None;
+    log.execute::<Account, ()>(&kept, &plain(1), &Command::Add(1), |_| ())
+        .await
+        .unwrap();
+    assert_eq!(log.sweep_expired_commands().await.unwrap(), 1);
+    let left: Vec<String> =
+        sqlx::query_scalar("select request_id from command_log order by request_id")
+            .fetch_all(log.pool())
+            .await
+            .unwrap();
+    assert_eq!(left, ["kept for ever", "young"]);
+    database.drop().await.unwrap();
+}
