@@ -1,0 +1,285 @@
+//! The one evaluator: what the rules say of some customers, what that changes, and the events and rows of it, all in the caller's
+//! transaction.
+//!
+//! # Invariants
+//! - Facts are read and memberships moved under a lock on the customer, so that of two evaluations the later one sees the facts of the
+//!   earlier one, whichever log they came from.
+//! - Segments are read after the lock is held, so that an evaluation for everyone that begins after a segment is visible and an
+//!   evaluation because of an event cannot both miss a customer.
+//! - Locks are taken in one order everywhere: facts, customers by key, stream heads, partition heads.
+
+mod append;
+pub(crate) mod statement;
+mod which;
+
+use std::collections::BTreeMap;
+
+use aggregate::{Aggregate as _, CustomerId, Partition, TenantId};
+use contracts::common::v1::EventMetadata;
+use event_log::ProjectionError;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::{
+    domain::{
+        Cause, FitId, Score, SegmentId, Standing, StandingCommand, StandingEvent, Verdict,
+        rule::Rule,
+    },
+    read_model::{
+        segments::{self, SegmentRow},
+        standings::{self, Happened},
+    },
+};
+
+pub(crate) use which::Which;
+
+/// Who appends what follows from events, from time and from rules.
+pub(crate) const ACTOR: &str = "service:segmentation";
+
+/// Whom to evaluate and why.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    tenant: TenantId,
+    customer: CustomerId,
+    partition: Partition,
+    pub(crate) cause: Cause,
+    metadata: EventMetadata,
+    score: Option<Score>,
+}
+
+impl Subject {
+    pub(crate) fn new(
+        tenant: &TenantId,
+        customer: CustomerId,
+        cause: Cause,
+        metadata: EventMetadata,
+    ) -> Self {
+        Self {
+            tenant: tenant.clone(),
+            customer,
+            partition: Partition::of_customer(tenant, customer),
+            cause,
+            metadata,
+            score: None,
+        }
+    }
+
+    /// Somebody who gets scores by a fit.
+    pub(crate) fn scored(tenant: &TenantId, score: Score, metadata: EventMetadata) -> Self {
+        let customer = score.customer;
+        Self {
+            score: Some(score),
+            ..Self::new(tenant, customer, Cause::Fit, metadata)
+        }
+    }
+
+    pub(crate) fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    fn happened(&self, at: OffsetDateTime, event: StandingEvent) -> Happened {
+        Happened {
+            tenant: self.tenant.clone(),
+            partition: self.partition,
+            at,
+            event,
+        }
+    }
+}
+
+/// Evaluates the subjects (each customer once), appends what changes and moves the rows. A customer whose registration has not arrived
+/// is not evaluated; the registration will. Returns how many events were appended.
+///
+/// # Errors
+/// [`ProjectionError::Overtaken`] when somebody else has appended to one of the customers' streams; roll back then and try again.
+pub(crate) async fn evaluate(
+    connection: &mut PgConnection,
+    now: OffsetDateTime,
+    subjects: &[Subject],
+    which: &Which,
+) -> Result<usize, ProjectionError> {
+    let mut by_tenant: BTreeMap<&TenantId, Vec<&Subject>> = BTreeMap::new();
+    for subject in subjects {
+        by_tenant.entry(&subject.tenant).or_default().push(subject);
+    }
+    lock(connection, subjects).await?;
+    let mut changes = Vec::new();
+    for (tenant, subjects) in &by_tenant {
+        changes.extend(changes_of_tenant(connection, now, tenant, subjects, which).await?);
+    }
+    // One append for all tenants: the heads of partitions are locked in one order.
+    let events = append::append(connection, now, &changes).await?;
+    let memberships: Vec<Happened> = changes
+        .iter()
+        .flat_map(|(subject, events)| {
+            events
+                .iter()
+                .map(|event| subject.happened(now, event.clone()))
+        })
+        .filter(|happened| !matches!(happened.event, StandingEvent::Scored(_)))
+        .collect();
+    standings::apply(connection, &memberships).await?;
+    Ok(events)
+}
+
+/// Locks the customers in the order of their keys, whoever evaluates them and why.
+async fn lock(connection: &mut PgConnection, subjects: &[Subject]) -> Result<(), sqlx::Error> {
+    let (mut partitions, mut tenants, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+    for subject in subjects {
+        partitions.push(i16::from(subject.partition.number()));
+        tenants.push(subject.tenant.as_str());
+        customers.push(subject.customer.0);
+    }
+    for statement in [
+        "insert into customer_due (partition, tenant, customer_id)
+         select * from unnest($1::smallint[], $2::text[], $3::uuid[]) as t (partition, tenant, customer_id)
+         order by partition, tenant, customer_id
+         on conflict do nothing",
+        "select from customer_due d
+         join unnest($1::smallint[], $2::text[], $3::uuid[]) as t (partition, tenant, customer_id)
+            on d.partition = t.partition and d.tenant = t.tenant and d.customer_id = t.customer_id
+         order by d.partition, d.tenant, d.customer_id
+         for update of d",
+    ] {
+        sqlx::query(statement)
+            .bind(&partitions)
+            .bind(&tenants)
+            .bind(&customers)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+type Changes<'a> = Vec<(&'a Subject, Vec<StandingEvent>)>;
+
+/// What changes for the customers of one tenant. Scores are written already, because rules look at them.
+async fn changes_of_tenant<'a>(
+    connection: &mut PgConnection,
+    now: OffsetDateTime,
+    tenant: &TenantId,
+    subjects: &[&'a Subject],
+    which: &Which,
+) -> Result<Changes<'a>, ProjectionError> {
+    let all = parsed(segments::all(&mut *connection, tenant).await?)?;
+    let meant: Vec<&(SegmentRow, Rule)> = all
+        .iter()
+        .filter(|(row, rule)| which.means(row.segment, rule))
+        .collect();
+    let fit: Option<FitId> = subjects
+        .iter()
+        .find_map(|subject| subject.score.as_ref())
+        .map(|score| score.fit);
+    if meant.is_empty() && fit.is_none() {
+        return Ok(Vec::new());
+    }
+    let customers: Vec<CustomerId> = subjects.iter().map(|subject| subject.customer).collect();
+    let segment_ids: Vec<SegmentId> = meant.iter().map(|(row, _)| row.segment).collect();
+    let mut standings =
+        standings::of_customers(connection, tenant, &customers, &segment_ids, fit).await?;
+    let mut changes = Vec::new();
+    let mut scored = Vec::new();
+    for subject in subjects {
+        let standing = standings.entry(subject.customer).or_default();
+        let mut events = Vec::new();
+        if let Some(score) = &subject.score {
+            decide(
+                standing,
+                &StandingCommand::Score(score.clone()),
+                &mut events,
+            );
+        }
+        scored.extend(
+            events
+                .iter()
+                .map(|event| subject.happened(now, event.clone())),
+        );
+        changes.push((*subject, events));
+    }
+    standings::apply(connection, &scored).await?;
+    if meant.is_empty() {
+        return Ok(changes);
+    }
+    let rules: Vec<&Rule> = meant.iter().map(|(_, rule)| rule).collect();
+    let mut answers = statement::answers(connection, tenant, now, &customers, &rules).await?;
+    let mut dues = Vec::new();
+    for (subject, events) in &mut changes {
+        let answer = answers.remove(&subject.customer);
+        dues.push((
+            subject.partition,
+            subject.customer,
+            answer.as_ref().and_then(|answer| answer.next_due),
+        ));
+        let Some(answer) = answer else { continue };
+        let verdicts = meant
+            .iter()
+            .zip(answer.matches)
+            .map(|((row, _), member)| Verdict {
+                segment: row.segment,
+                rule_version: row.rule_version,
+                member,
+            });
+        let place = StandingCommand::Place {
+            customer: subject.customer,
+            verdicts: verdicts.collect(),
+            cause: subject.cause,
+        };
+        let standing = standings.entry(subject.customer).or_default();
+        decide(standing, &place, events);
+    }
+    // What only some rules said does not tell that the others have nothing due.
+    let complete = meant.len() == all.len();
+    set_due(connection, tenant, &dues, complete).await?;
+    Ok(changes)
+}
+
+fn decide(standing: &mut Standing, command: &StandingCommand, events: &mut Vec<StandingEvent>) {
+    let Ok(decided) = standing.decide(command);
+    for event in &decided {
+        standing.evolve(event);
+    }
+    events.extend(decided);
+}
+
+/// The rules of stored segments. They were checked before they were stored, and the same text gives the same result for ever.
+fn parsed(rows: Vec<SegmentRow>) -> Result<Vec<(SegmentRow, Rule)>, sqlx::Error> {
+    rows.into_iter()
+        .map(|row| match Rule::parse(&row.rule) {
+            Ok(rule) => Ok((row, rule)),
+            Err(error) => Err(sqlx::Error::Decode(error.into())),
+        })
+        .collect()
+}
+
+async fn set_due(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    dues: &[(Partition, CustomerId, Option<OffsetDateTime>)],
+    complete: bool,
+) -> Result<(), sqlx::Error> {
+    let (mut partitions, mut customers, mut next) = (Vec::new(), Vec::new(), Vec::new());
+    for (partition, customer, next_due) in dues {
+        partitions.push(i16::from(partition.number()));
+        customers.push(customer.0);
+        next.push(*next_due);
+    }
+    sqlx::query(
+        "update customer_due d set next_due = n.next_due
+         from (
+            select o.partition, o.tenant, o.customer_id,
+                case when $2 then t.next_due else least(o.next_due, t.next_due) end as next_due
+            from unnest($3::smallint[], $4::uuid[], $5::timestamptz[]) as t (partition, customer_id, next_due)
+            join customer_due o on o.partition = t.partition and o.tenant = $1 and o.customer_id = t.customer_id
+         ) n
+         where d.partition = n.partition and d.tenant = n.tenant and d.customer_id = n.customer_id
+            and d.next_due is distinct from n.next_due",
+    )
+    .bind(tenant.as_str())
+    .bind(complete)
+    .bind(partitions)
+    .bind(customers)
+    .bind(next)
+    .execute(connection)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What changed, as events on the streams of the customers.
+
+use std::collections::BTreeMap;
+
+use aggregate::{Aggregate as _, StreamId};
+use bytes::Bytes;
+use event_log::{
+    Append, LogError, NewEvent, ProjectionError, Seal, Stored as _, Stream, SubjectCipher, Write,
+    append_in,
+};
+use prost::Message as _;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Subject;
+use crate::domain::{Standing, StandingEvent};
+
+/// Appends the events of each customer to the customer's stream; returns how many there were. The customers are locked, so that nobody
+/// else appends to their streams meanwhile.
+pub(super) async fn append(
+    connection: &mut PgConnection,
+    now: OffsetDateTime,
+    changes: &[(&Subject, Vec<StandingEvent>)],
+) -> Result<usize, ProjectionError> {
+    let changes: Vec<_> = changes
+        .iter()
+        .filter(|(_, events)| !events.is_empty())
+        .collect();
+    if changes.is_empty() {
+        return Ok(0);
+    }
+    let heads = heads(connection, changes.iter().map(|(subject, _)| *subject)).await?;
+    let mut appended = 0;
+    let mut appends = Vec::with_capacity(changes.len());
+    for (subject, events) in changes {
+        appended += events.len();
+        let stream = Stream::of_customer(&subject.tenant, subject.customer).without_subject();
+        let expected_version = heads
+            .get(&(subject.tenant.as_str(), stream.id.0))
+            .copied()
+            .unwrap_or(0);
+        appends.push(Append {
+            stream,
+            stream_type: Standing::TYPE,
+            expected_version,
+            events: encoded(subject, events, now)?,
+            new_key: None,
+        });
+    }
+    let write = Write {
+        idempotency: None,
+        appends,
+    };
+    match append_in(connection, &[write]).await? {
+        Some(_) => Ok(appended),
+        None => Err(ProjectionError::Overtaken),
+    }
+}
+
+fn encoded(
+    subject: &Subject,
+    events: &[StandingEvent],
+    now: OffsetDateTime,
+) -> Result<Vec<NewEvent>, LogError> {
+    let cipher = SubjectCipher::none(&subject.tenant);
+    let metadata = Bytes::from(subject.metadata.encode_to_vec());
+    events
+        .iter()
+        .map(|event| {
+            let event_id = Uuid::now_v7();
+            let encoded = Standing::encode(event, &Seal::new(&cipher, event_id))?;
+            Ok(NewEvent {
+                event_id,
+                type_: encoded.type_,
+                schema_version: encoded.schema_version,
+                payload: encoded.payload.into(),
+                metadata: metadata.clone(),
+                occurred_at: now,
+            })
+        })
+        .collect()
+}
+
+/// Versions of the customers' streams, for those that exist.
+async fn heads<'a>(
+    connection: &mut PgConnection,
+    subjects: impl Iterator<Item = &'a Subject>,
+) -> Result<BTreeMap<(&'a str, Uuid), i64>, sqlx::Error> {
+    let subjects: Vec<&Subject> = subjects.collect();
+    let (mut partitions, mut tenants, mut streams) = (Vec::new(), Vec::new(), Vec::new());
+    for subject in &subjects {
+        partitions.push(i16::from(subject.partition.number()));
+        tenants.push(subject.tenant.as_str());
+        streams.push(StreamId::from(subject.customer).0);
+    }
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "select t.ordinal, h.version
+         from unnest($1::smallint[], $2::text[], $3::uuid[]) with ordinality as t (partition, tenant, stream_id, ordinal)
+         join stream_head h on h.partition = t.partition and h.tenant = t.tenant and h.stream_id = t.stream_id",
+    )
+    .bind(&partitions)
+    .bind(&tenants)
+    .bind(&streams)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(ordinal, version)| {
+            let subject = subjects.get(usize::try_from(ordinal - 1).ok()?)?;
+            Some(((subject.tenant.as_str(), subject.customer.0), version))
+        })
+        .collect())
+}

@@ -1,0 +1,121 @@
+//! From the log of customers: the profiles that rules look at.
+
+use std::collections::BTreeMap;
+
+use aggregate::CustomerId;
+use contracts::customers::v1::{CustomerKind, CustomerRegistered, ProfileUpdated};
+use event_log::{DecodeError, Projection, ProjectionError, StoredEvent};
+use sqlx::PgConnection;
+
+use super::{Touch, evaluate_touched, given, moment, uuid};
+use crate::{
+    domain::rule::Dependencies,
+    evaluate::Which,
+    progress,
+    read_model::facts::{self, Key, Profile, ProfileChange},
+};
+
+const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
+const PROFILE_UPDATED: &str = "vefa.customers.v1.ProfileUpdated";
+/// What else happens to customers; no rule looks at it.
+const IRRELEVANT: [&str; 4] = [
+    "vefa.customers.v1.IdentifierAdded",
+    "vefa.customers.v1.IdentifierClaimed",
+    "vefa.customers.v1.ConsentRecorded",
+    "vefa.customers.v1.ConsentWithdrawn",
+];
+
+/// Keeps the rows of `customer_fact`, and evaluates whoever is new or changed.
+#[derive(Clone, Debug)]
+pub(crate) struct CustomerFacts;
+
+#[derive(Default)]
+struct Batch<'a> {
+    registered: BTreeMap<Key, Profile>,
+    changed: BTreeMap<Key, ProfileChange>,
+    touches: Vec<Touch<'a>>,
+}
+
+impl<'a> Batch<'a> {
+    fn of(events: &'a [StoredEvent]) -> Result<Self, DecodeError> {
+        let mut batch = Self::default();
+        for event in events {
+            match (event.type_.as_str(), event.schema_version) {
+                (CUSTOMER_REGISTERED, 1) => batch.register(event)?,
+                (PROFILE_UPDATED, 1) => batch.change(event)?,
+                (type_, 1) if IRRELEVANT.contains(&type_) => {}
+                _ => return Err(DecodeError::unknown(event)),
+            }
+        }
+        Ok(batch)
+    }
+
+    fn register(&mut self, event: &'a StoredEvent) -> Result<(), DecodeError> {
+        let message: CustomerRegistered = event.message()?;
+        let kind = match message.kind() {
+            CustomerKind::Person => "person",
+            CustomerKind::Business => "business",
+            CustomerKind::Unspecified => return Err(DecodeError::invalid(event, "kind")),
+        };
+        let profile = Profile {
+            kind,
+            registered_at: moment(event, "registered_time", message.registered_time)?,
+            locale: given(message.locale),
+            time_zone: given(message.time_zone),
+            country: given(message.country_code),
+        };
+        let customer = CustomerId(uuid(event, "customer_id", &message.customer_id)?);
+        self.registered
+            .insert((event.partition, event.tenant.clone(), customer), profile);
+        // Whoever was not known could be selected by any rule, one that counts nothing included.
+        self.touch(event, customer, Which::All);
+        Ok(())
+    }
+
+    fn change(&mut self, event: &'a StoredEvent) -> Result<(), DecodeError> {
+        let message: ProfileUpdated = event.message()?;
+        let customer = CustomerId(uuid(event, "customer_id", &message.customer_id)?);
+        let change = ProfileChange {
+            locale: message.locale.map(given),
+            time_zone: message.time_zone.map(given),
+            country: message.country_code.map(given),
+        };
+        let key = (event.partition, event.tenant.clone(), customer);
+        match self.registered.get_mut(&key) {
+            Some(profile) => profile.change(change),
+            None => self.changed.entry(key).or_default().then(change),
+        }
+        let changes = Dependencies {
+            profile: true,
+            ..Dependencies::default()
+        };
+        self.touch(event, customer, Which::Changed(changes));
+        Ok(())
+    }
+
+    fn touch(&mut self, event: &'a StoredEvent, customer: CustomerId, changes: Which) {
+        self.touches.push(Touch {
+            event,
+            customer,
+            backfill: false,
+            changes,
+        });
+    }
+}
+
+impl Projection for CustomerFacts {
+    fn name(&self) -> &'static str {
+        "segmentation.customer_facts"
+    }
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        let batch = Batch::of(events)?;
+        facts::register(connection, batch.registered).await?;
+        facts::change_profiles(connection, batch.changed).await?;
+        evaluate_touched(connection, progress::CUSTOMERS, events, &batch.touches).await
+    }
+}

@@ -1,0 +1,223 @@
+//! Rows are made anew from the logs, and nobody is told anything twice.
+
+use contracts::segmentation::v1 as pb;
+use service::clock;
+use testing::eventually;
+use time::Duration;
+
+use crate::{
+    feed::{self, moved, purchased, registered, returned, touched},
+    requests::{define, members, moves},
+    stack::{SOON, Stack},
+};
+
+const FACTS: [&str; 3] = ["customer_fact", "purchase_fact", "touchpoint_fact"];
+const STANDINGS: [&str; 3] = ["member", "score", "valuation"];
+
+/// A few customers with facts of every kind, and segments that hold some of them.
+async fn some_history(stack: &Stack) -> Vec<pb::Segment> {
+    let mut client = stack.client();
+    let mut segments = vec![
+        define(
+            &mut client,
+            "buyers",
+            "purchases.within(\"30d\").count() > 0",
+        )
+        .await,
+        define(
+            &mut client,
+            "idle",
+            "touchpoints.count() == 0 && customer.country == \"TR\"",
+        )
+        .await,
+    ];
+    let customers: Vec<_> = (0..12).map(|_| feed::customer()).collect();
+    let at = clock::now() - Duration::days(1);
+    for (n, customer) in customers.iter().enumerate() {
+        stack.feed(&stack.customers, &[registered(*customer)]).await;
+        if n % 2 == 0 {
+            stack.record(purchased(*customer, at, 500)).await;
+            stack
+                .feed(&stack.customers, &[moved(*customer, "", 1)])
+                .await;
+        }
+        if n % 3 == 0 {
+            stack.record(returned(*customer, at, 100)).await;
+            stack.record(touched(*customer, at)).await;
+        }
+    }
+    segments.push(define(&mut client, "everyone", "true").await);
+    for (segment, expected) in segments.iter().zip([6, 4, 12]) {
+        assert_eq!(
+            members(stack, &mut client, segment).await.len(),
+            expected,
+            "{}",
+            segment.name
+        );
+    }
+    segments
+}
+
+async fn dump(stack: &Stack, tables: &[&str]) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    for table in tables {
+        rows.push(stack.rows(table).await);
+    }
+    rows
+}
+
+/// Forgets rows and how far the projections had come, and waits until they have come there again.
+async fn rebuilt(
+    stack: Stack,
+    truncate: &'static str,
+    projections: &'static [&'static str],
+) -> Stack {
+    let positions =
+        "select coalesce(sum(position), 0)::bigint from checkpoint where projection = any($1)";
+    let applied: i64 = sqlx::query_scalar(positions)
+        .bind(projections)
+        .fetch_one(&stack.pool)
+        .await
+        .unwrap();
+    assert!(applied > 0);
+    let stack = stack
+        .restart(async |stack| {
+            if !truncate.is_empty() {
+                sqlx::query(truncate).execute(&stack.pool).await.unwrap();
+            }
+            sqlx::query("delete from checkpoint where projection = any($1)")
+                .bind(projections)
+                .execute(&stack.pool)
+                .await
+                .unwrap();
+        })
+        .await;
+    eventually(SOON, "the projections at the end of their logs", || async {
+        let now: i64 = sqlx::query_scalar(positions)
+            .bind(projections)
+            .fetch_one(&stack.pool)
+            .await
+            .unwrap();
+        assert!(now <= applied);
+        (now == applied).then_some(())
+    })
+    .await;
+    stack
+}
+
+const FACT_PROJECTIONS: &[&str] = &[
+    "segmentation.customer_facts",
+    "segmentation.interaction_facts",
+];
+
+#[tokio::test]
+async fn facts_from_zero_are_the_same_and_move_nobody() {
+    let stack = Stack::start().await;
+    let segments = some_history(&stack).await;
+    let (facts, standings) = (dump(&stack, &FACTS).await, dump(&stack, &STANDINGS).await);
+    let written = stack.written().await;
+
+    let stack = rebuilt(
+        stack,
+        "truncate customer_fact, purchase_fact, touchpoint_fact",
+        FACT_PROJECTIONS,
+    )
+    .await;
+    assert_eq!(dump(&stack, &FACTS).await, facts);
+    // Applied twice, over rows that are there.
+    let stack = rebuilt(stack, "", FACT_PROJECTIONS).await;
+    assert_eq!(dump(&stack, &FACTS).await, facts);
+    assert_eq!(dump(&stack, &STANDINGS).await, standings);
+    assert_eq!(
+        stack.written().await,
+        written,
+        "a rebuild appended something"
+    );
+
+    // What happens from now on is evaluated again.
+    let customer = stack.register().await;
+    stack.record(purchased(customer, clock::now(), 1)).await;
+    let mut client = stack.client();
+    assert!(
+        members(&stack, &mut client, &segments[0])
+            .await
+            .contains(&customer)
+    );
+    stack.stop().await;
+}
+
+/// Half of the facts are there and somebody is due: they must not be thrown out of their segments because of it.
+#[tokio::test]
+async fn nobody_is_evaluated_on_half_of_the_facts() {
+    let stack = Stack::start().await;
+    let segments = some_history(&stack).await;
+    let before = moves(&stack, &segments[0]).await;
+    let stack = stack
+        .restart(async |stack| {
+            // The purchases are gone and everyone is due, and the follower of interactions finds no log to read from.
+            for statement in [
+                "truncate purchase_fact",
+                "update customer_due set next_due = now()",
+                "delete from checkpoint where projection = 'segmentation.interaction_facts'",
+                // Held by somebody else: the follower cannot take it and stands still.
+                "insert into checkpoint (partition, projection, version, owner, lease_until)
+                 select n, 'segmentation.interaction_facts', 1, gen_random_uuid(), now() + interval '4 seconds'
+                 from generate_series(0, 63) as n",
+            ] {
+                sqlx::query(statement).execute(&stack.pool).await.unwrap();
+            }
+        })
+        .await;
+    // A customer who is new is evaluated only when all facts are there.
+    let late = stack.register().await;
+    stack.record(purchased(late, clock::now(), 1)).await;
+    let mut refused = tonic::Request::new(pb::FitModelsRequest {
+        calibration_end_time: crate::requests::moment(clock::now() - Duration::days(2)),
+        ..pb::FitModelsRequest::default()
+    });
+    refused.set_timeout(SOON);
+    let status = stack.client().fit_models(refused).await.unwrap_err();
+    assert_eq!(crate::requests::reason(&status), "FACTS_BEHIND");
+    assert_eq!(moves(&stack, &segments[0]).await, before, "somebody moved");
+    // The lease runs out, the facts catch up, and whoever was due is evaluated.
+    let mut client = stack.client();
+    assert_eq!(members(&stack, &mut client, &segments[0]).await.len(), 7);
+    eventually(SOON, "nobody to be due any more", || async {
+        let due: i64 =
+            sqlx::query_scalar("select count(*) from customer_due where next_due <= now()")
+                .fetch_one(&stack.pool)
+                .await
+                .unwrap();
+        (due == 0).then_some(())
+    })
+    .await;
+    let after = moves(&stack, &segments[0]).await;
+    assert_eq!(after.len(), before.len() + 1, "only the new customer moved");
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn segments_from_zero_are_the_same_and_move_nobody() {
+    let stack = Stack::start().await;
+    let segments = some_history(&stack).await;
+    let mut client = stack.client();
+    let update = pb::UpdateSegmentRequest {
+        request_id: String::new(),
+        segment_id: segments[0].segment_id.clone(),
+        rule: "purchases.count() > 0".to_owned(),
+    };
+    client.update_segment(update).await.unwrap();
+    let rows = stack.rows("segment").await;
+    let (standings, written) = (dump(&stack, &STANDINGS).await, stack.written().await);
+    let mut stack = stack;
+    for truncate in ["truncate segment, fit", ""] {
+        stack = rebuilt(stack, truncate, &["segmentation.catalogue"]).await;
+        eventually(SOON, "everyone to be evaluated again", || async {
+            (stack.rows("segment").await == rows).then_some(())
+        })
+        .await;
+        assert_eq!(dump(&stack, &STANDINGS).await, standings);
+        assert_eq!(stack.written().await, written);
+    }
+    stack.stop().await;
+}
