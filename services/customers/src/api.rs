@@ -1,0 +1,126 @@
+//! The gRPC API: requests to commands, state to answers, and every refusal as a precise status.
+
+mod consent;
+mod identifier;
+mod message;
+mod parse;
+mod profile;
+mod read;
+mod refusal;
+mod register;
+
+use std::time::Duration;
+
+use contracts::customers::v1::{
+    AddIdentifierRequest, AddIdentifierResponse, GetCustomerRequest, GetCustomerResponse,
+    ListCustomersRequest, ListCustomersResponse, RecordConsentRequest, RecordConsentResponse,
+    RegisterCustomerRequest, RegisterCustomerResponse, ResolveIdentifierRequest,
+    ResolveIdentifierResponse, UpdateProfileRequest, UpdateProfileResponse, WithdrawConsentRequest,
+    WithdrawConsentResponse, customers_service_server::CustomersService,
+};
+use event_log::{Committed, EventLog};
+use prost::Message;
+use service::{Caller, config::Limits, status};
+use tonic::{Request, Response, Status};
+
+use crate::read_model::CustomerList;
+
+const READ: &str = "customers.read";
+const WRITE: &str = "customers.write";
+
+/// The service's answers.
+pub(crate) struct Api {
+    pub(crate) log: EventLog,
+    pub(crate) list: CustomerList,
+    pub(crate) limits: Limits,
+    /// How long a repeated command gets its first answer.
+    pub(crate) retention: Duration,
+}
+
+/// The response of a command: as it was stored, now or when the request first came.
+fn stored<M: Message + Default>(committed: &Committed) -> Result<M, Status> {
+    M::decode(committed.response.as_slice()).map_err(|error| status::internal(&error))
+}
+
+#[tonic::async_trait]
+impl CustomersService for Api {
+    async fn register_customer(
+        &self,
+        request: Request<RegisterCustomerRequest>,
+    ) -> Result<Response<RegisterCustomerResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.register(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn update_profile(
+        &self,
+        request: Request<UpdateProfileRequest>,
+    ) -> Result<Response<UpdateProfileResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.update(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn add_identifier(
+        &self,
+        request: Request<AddIdentifierRequest>,
+    ) -> Result<Response<AddIdentifierResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.add(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn record_consent(
+        &self,
+        request: Request<RecordConsentRequest>,
+    ) -> Result<Response<RecordConsentResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.record(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn withdraw_consent(
+        &self,
+        request: Request<WithdrawConsentRequest>,
+    ) -> Result<Response<WithdrawConsentResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.withdraw(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_customer(
+        &self,
+        request: Request<GetCustomerRequest>,
+    ) -> Result<Response<GetCustomerResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.customer(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn list_customers(
+        &self,
+        request: Request<ListCustomersRequest>,
+    ) -> Result<Response<ListCustomersResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.customers(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn resolve_identifier(
+        &self,
+        request: Request<ResolveIdentifierRequest>,
+    ) -> Result<Response<ResolveIdentifierResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.resolve(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+}

@@ -1,0 +1,85 @@
+//! Consents: recording and withdrawing them.
+
+use aggregate::CustomerId;
+use contracts::customers::v1 as pb;
+use event_log::{Committed, Request, Stream};
+use prost::Message;
+use service::{Caller, status::Violations};
+use tonic::Status;
+
+use super::{
+    Api, message, parse,
+    refusal::{self, Refusal, from_rejection},
+    stored,
+};
+use crate::domain::{Customer, customer::CustomerCommand};
+
+impl Api {
+    pub(super) async fn record(
+        &self,
+        caller: &Caller,
+        request: &pb::RecordConsentRequest,
+    ) -> Result<pb::RecordConsentResponse, Status> {
+        let mut violations = Violations::new();
+        let customer = parse::customer_id(&mut violations, &request.customer_id);
+        let command = parse::consent(&mut violations, request, caller.now);
+        let (customer, command) = parse::complete(violations, customer.zip(command))?;
+        let recognised = caller
+            .command(&self.log, self.retention, &request.request_id, request)
+            .await?;
+        let committed = self
+            .change_consent(&recognised, customer, &command, |etag| {
+                pb::RecordConsentResponse {
+                    etag,
+                    consistency_token: String::new(),
+                }
+            })
+            .await?;
+        Ok(pb::RecordConsentResponse {
+            consistency_token: committed.token.to_string(),
+            ..stored(&committed)?
+        })
+    }
+
+    pub(super) async fn withdraw(
+        &self,
+        caller: &Caller,
+        request: &pb::WithdrawConsentRequest,
+    ) -> Result<pb::WithdrawConsentResponse, Status> {
+        let mut violations = Violations::new();
+        let customer = parse::customer_id(&mut violations, &request.customer_id);
+        let command = parse::withdrawal(&mut violations, request, caller.now);
+        let (customer, command) = parse::complete(violations, customer.zip(command))?;
+        let recognised = caller
+            .command(&self.log, self.retention, &request.request_id, request)
+            .await?;
+        let committed = self
+            .change_consent(&recognised, customer, &command, |etag| {
+                pb::WithdrawConsentResponse {
+                    etag,
+                    consistency_token: String::new(),
+                }
+            })
+            .await?;
+        Ok(pb::WithdrawConsentResponse {
+            consistency_token: committed.token.to_string(),
+            ..stored(&committed)?
+        })
+    }
+
+    async fn change_consent<M: Message>(
+        &self,
+        request: &Request,
+        customer: CustomerId,
+        command: &CustomerCommand,
+        response: impl Fn(String) -> M,
+    ) -> Result<Committed, Status> {
+        let stream = Stream::of_customer(&request.tenant, customer);
+        self.log
+            .execute::<Customer, M>(request, &stream, command, |loaded| {
+                response(message::etag(loaded.version))
+            })
+            .await
+            .map_err(|error| refusal::status(from_rejection(error, Refusal::Customer), customer))
+    }
+}

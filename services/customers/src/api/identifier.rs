@@ -1,0 +1,176 @@
+//! Identifiers: adding one to a customer, and the claims that keep each to one owner.
+
+use aggregate::{CustomerId, StreamId, TenantId};
+use contracts::customers::v1 as pb;
+use event_log::{Append, CommandError, Decision, LogError, Request, Stream};
+use service::{Caller, command, status::Violations};
+use tonic::Status;
+use uuid::Uuid;
+
+use super::{
+    Api, message, parse,
+    refusal::{self, Refusal, from_rejection},
+    stored,
+};
+use crate::{
+    domain::{
+        Customer, IdentifierClaim,
+        claim::{ClaimIdentifier, IdentifierTaken},
+        customer::{CustomerCommand, CustomerRejection, NewIdentifier},
+        identifier::{ClaimId, GivenIdentifier, Identifier, IdentifierType},
+    },
+    wire,
+};
+
+impl Api {
+    pub(super) async fn add(
+        &self,
+        caller: &Caller,
+        request: &pb::AddIdentifierRequest,
+    ) -> Result<pb::AddIdentifierResponse, Status> {
+        let mut violations = Violations::new();
+        let customer = parse::customer_id(&mut violations, &request.customer_id);
+        let given = parse::identifier(&mut violations, "identifier", request.identifier.as_ref());
+        let (customer, given) = parse::complete(violations, customer.zip(given))?;
+        let recognised = caller
+            .command(&self.log, self.retention, &request.request_id, request)
+            .await?;
+        let committed = self
+            .log
+            .transact(&recognised, || {
+                self.decide_addition(&recognised, customer, &given)
+            })
+            .await
+            .map_err(|error| refusal::status(error, customer))?;
+        let response: pb::AddIdentifierResponse = stored(&committed)?;
+        Ok(pb::AddIdentifierResponse {
+            identifier: self
+                .revealed(&caller.tenant, customer, response.identifier)
+                .await?,
+            consistency_token: committed.token.to_string(),
+            ..response
+        })
+    }
+
+    async fn decide_addition(
+        &self,
+        request: &Request,
+        customer: CustomerId,
+        given: &GivenIdentifier,
+    ) -> Result<Decision, CommandError<Refusal>> {
+        let stream = Stream::of_customer(&request.tenant, customer);
+        let mut loaded = self.log.load::<Customer>(&stream).await?;
+        if loaded.state.registration().is_none() {
+            // Before the country of nobody is asked for.
+            return Err(CommandError::Rejected(Refusal::Customer(
+                CustomerRejection::NotRegistered,
+            )));
+        }
+        let identifier = given
+            .in_country(loaded.state.profile().country.as_ref())
+            .map_err(|error| CommandError::Rejected(Refusal::Phone(error)))?;
+        let claim = self.claim_id(&request.tenant, &identifier).await?;
+        let identifier = NewIdentifier { claim, identifier };
+        let claimed = self
+            .claim(request, customer, &identifier, "identifier")
+            .await?;
+        let response_identifier = concealed(&identifier);
+        let add = CustomerCommand::AddIdentifier {
+            identifier,
+            at: request.now,
+        };
+        let added = loaded
+            .decide(&add, request)
+            .map_err(|error| from_rejection(error, Refusal::Customer))?;
+        let response = pb::AddIdentifierResponse {
+            identifier: Some(response_identifier),
+            etag: message::etag(loaded.version),
+            consistency_token: String::new(),
+        };
+        // The customer comes first: its partition is the one that the consistency token stands for.
+        Ok(Decision::new([added, claimed], &response))
+    }
+
+    /// The identifier that a stored response stands for.
+    async fn revealed(
+        &self,
+        tenant: &TenantId,
+        customer: CustomerId,
+        concealed: Option<pb::Identifier>,
+    ) -> Result<Option<pb::Identifier>, Status> {
+        let claim = concealed
+            .and_then(|identifier| Uuid::try_parse(&identifier.value).ok())
+            .map(ClaimId);
+        let stream = Stream::of_customer(tenant, customer);
+        let loaded = self
+            .log
+            .load::<Customer>(&stream)
+            .await
+            .map_err(command::failed)?;
+        let mut identifiers = loaded.state.identifiers().iter();
+        Ok(identifiers
+            .find(|owned| Some(owned.claim) == claim)
+            .map(message::identifier))
+    }
+
+    /// Claims an identifier for a customer; `path` says where it stands in the request.
+    pub(super) async fn claim(
+        &self,
+        request: &Request,
+        customer: CustomerId,
+        identifier: &NewIdentifier,
+        path: &str,
+    ) -> Result<Append, CommandError<Refusal>> {
+        let mut loaded = self
+            .log
+            .load::<IdentifierClaim>(&claim_stream(&request.tenant, identifier.claim))
+            .await?;
+        let command = ClaimIdentifier {
+            claim: identifier.claim,
+            customer,
+            type_: identifier.identifier.type_(),
+        };
+        loaded.decide(&command, request).map_err(|error| {
+            from_rejection(error, |IdentifierTaken| Refusal::IdentifierTaken {
+                path: path.to_owned(),
+            })
+        })
+    }
+
+    /// The claim on an identifier: always the same within a tenant, and of no use to whoever has not the tenant's key.
+    pub(super) async fn claim_id(
+        &self,
+        tenant: &TenantId,
+        identifier: &Identifier,
+    ) -> Result<ClaimId, LogError> {
+        let type_ = match identifier.type_() {
+            IdentifierType::Email => "email",
+            IdentifierType::Phone => "phone",
+            IdentifierType::External => "external",
+        };
+        // No part has control characters, so that no two identifiers give the same text.
+        let text = [type_, identifier.system(), identifier.value()].join("\0");
+        let digest = self
+            .log
+            .keys()
+            .digest(tenant, "identifier", text.as_bytes())
+            .await?;
+        let (id, _) = digest.split_first_chunk().expect("a digest has 32 bytes");
+        Ok(ClaimId(Uuid::from_bytes(*id)))
+    }
+}
+
+/// The stream of a claim. It belongs to no customer and holds nothing personal.
+pub(super) fn claim_stream(tenant: &TenantId, claim: ClaimId) -> Stream {
+    Stream::of_own(tenant, StreamId(claim.0))
+}
+
+/// The identifier as a response keeps it that is stored for a repeat, which must hold nothing personal: the claim stands for
+/// the value.
+fn concealed(identifier: &NewIdentifier) -> pb::Identifier {
+    pb::Identifier {
+        r#type: wire::identifier_type(identifier.identifier.type_()).into(),
+        value: identifier.claim.0.to_string(),
+        system: String::new(),
+    }
+}

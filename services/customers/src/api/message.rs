@@ -1,0 +1,95 @@
+//! State as the API shows it.
+
+use contracts::customers::v1 as pb;
+use event_log::timestamp;
+
+use crate::{
+    domain::{
+        Customer, Name,
+        consent::{ConsentHistory, ConsentScope, Turn},
+        customer::OwnedIdentifier,
+        place::{Country, Locale, TimeZone},
+        profile::Profile,
+    },
+    read_model::ListedCustomer,
+    wire,
+};
+
+/// The version of a customer as an opaque tag.
+pub(super) fn etag(version: i64) -> String {
+    version.to_string()
+}
+
+/// A customer in full; none of somebody who is not registered.
+pub(super) fn customer(customer: &Customer, etag: String) -> Option<pb::Customer> {
+    let registration = customer.registration()?;
+    Some(pb::Customer {
+        customer_id: registration.customer.to_string(),
+        kind: wire::kind(registration.kind).into(),
+        profile: Some(profile(customer.profile())),
+        identifiers: customer.identifiers().iter().map(identifier).collect(),
+        consents: customer
+            .consents()
+            .filter_map(|(scope, history)| consent(scope, history))
+            .collect(),
+        registered_time: Some(timestamp::to_proto(registration.registered_at)),
+        etag,
+    })
+}
+
+/// A customer of a list, without identifiers and consents.
+pub(super) fn listed(listed: &ListedCustomer) -> pb::Customer {
+    pb::Customer {
+        customer_id: listed.customer.to_string(),
+        kind: wire::kind(listed.kind).into(),
+        profile: Some(profile(&listed.profile)),
+        identifiers: Vec::new(),
+        consents: Vec::new(),
+        registered_time: Some(timestamp::to_proto(listed.registered_at)),
+        etag: etag(listed.version),
+    }
+}
+
+/// An identifier; its value is empty once the customer was erased.
+pub(super) fn identifier(owned: &OwnedIdentifier) -> pb::Identifier {
+    let (value, system) = owned.identifier.as_ref().map_or(("", ""), |identifier| {
+        (identifier.value(), identifier.system())
+    });
+    pb::Identifier {
+        r#type: wire::identifier_type(owned.type_).into(),
+        value: value.to_owned(),
+        system: system.to_owned(),
+    }
+}
+
+fn profile(profile: &Profile) -> pb::Profile {
+    let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+    pb::Profile {
+        given_name: text(profile.given_name.as_ref().map(Name::as_str)),
+        family_name: text(profile.family_name.as_ref().map(Name::as_str)),
+        legal_name: text(profile.legal_name.as_ref().map(Name::as_str)),
+        locale: text(profile.locale.as_ref().map(Locale::as_str)),
+        time_zone: text(profile.time_zone.as_ref().map(TimeZone::as_str)),
+        country_code: text(profile.country.as_ref().map(Country::as_str)),
+    }
+}
+
+/// The state that the last change made. A withdrawn consent keeps the basis and wording of what was withdrawn.
+fn consent(scope: ConsentScope, history: &ConsentHistory) -> Option<pb::Consent> {
+    let last = history.last()?;
+    let grant = history.last_grant()?;
+    let (granted, source) = match &last.turn {
+        Turn::Given(grant) => (true, &grant.source),
+        Turn::Withdrawn { source } => (false, source),
+    };
+    Some(pb::Consent {
+        channel: wire::channel(scope.channel).into(),
+        purpose: wire::purpose(scope.purpose).into(),
+        granted,
+        legal_basis: wire::legal_basis(grant.legal_basis).into(),
+        wording_version: grant.wording_version.as_str().to_owned(),
+        source: source.as_str().to_owned(),
+        effective_time: Some(timestamp::to_proto(last.at)),
+        event_id: last.event_id.map(|id| id.to_string()).unwrap_or_default(),
+    })
+}

@@ -1,0 +1,129 @@
+//! Profiles and changes of them.
+
+use contracts::customers::v1 as pb;
+use service::status::Violations;
+
+use crate::{
+    domain::{
+        Name,
+        place::{Country, InvalidPlace, Locale, TimeZone},
+        profile::{Change, Kind, Profile, ProfileChange},
+    },
+    wire,
+};
+
+/// Person or business.
+pub(in crate::api) fn kind(violations: &mut Violations, number: i32) -> Option<Kind> {
+    let kind = wire::parse_kind(number);
+    violations.check(kind.is_some(), "kind", "must be a person or a business");
+    kind
+}
+
+/// The profile of a new customer, with the name that the kind asks for.
+pub(in crate::api) fn profile(
+    violations: &mut Violations,
+    message: Option<&pb::Profile>,
+    kind: Option<Kind>,
+) -> Profile {
+    let nothing = pb::Profile::default();
+    let message = message.unwrap_or(&nothing);
+    let named = |names: &[&String]| names.iter().any(|name| !name.trim().is_empty());
+    match kind {
+        Some(Kind::Person) => {
+            let named = named(&[&message.given_name, &message.family_name]);
+            violations.check(
+                named,
+                "profile",
+                "of a person needs a given or a family name",
+            );
+        }
+        Some(Kind::Business) => {
+            violations.check(
+                named(&[&message.legal_name]),
+                "profile",
+                "of a business needs a legal name",
+            );
+        }
+        None => {}
+    }
+    Profile {
+        given_name: name(violations, "given_name", &message.given_name),
+        family_name: name(violations, "family_name", &message.family_name),
+        legal_name: name(violations, "legal_name", &message.legal_name),
+        locale: place(violations, "locale", &message.locale, Locale::parse),
+        time_zone: place(violations, "time_zone", &message.time_zone, TimeZone::parse),
+        country: place(
+            violations,
+            "country_code",
+            &message.country_code,
+            Country::parse,
+        ),
+    }
+}
+
+/// What becomes of the fields that the mask names. The others may hold anything.
+pub(in crate::api) fn profile_change(
+    violations: &mut Violations,
+    message: Option<&pb::Profile>,
+    mask: Option<&prost_types::FieldMask>,
+) -> ProfileChange {
+    let mut change = ProfileChange::default();
+    let paths = mask.map_or(&[][..], |mask| &mask.paths);
+    violations.check(
+        !paths.is_empty(),
+        "update_mask",
+        "must name a field at least",
+    );
+    let Some(message) = message else {
+        violations.add("profile", "must be given");
+        return change;
+    };
+    for (number, path) in paths.iter().enumerate() {
+        match path.as_str() {
+            "given_name" => {
+                change.given_name = Change::Set(name(violations, path, &message.given_name))
+            }
+            "family_name" => {
+                change.family_name = Change::Set(name(violations, path, &message.family_name))
+            }
+            "legal_name" => {
+                change.legal_name = Change::Set(name(violations, path, &message.legal_name))
+            }
+            "locale" => {
+                change.locale = Change::Set(place(violations, path, &message.locale, Locale::parse))
+            }
+            "time_zone" => {
+                change.time_zone =
+                    Change::Set(place(violations, path, &message.time_zone, TimeZone::parse));
+            }
+            "country_code" => {
+                change.country = Change::Set(place(
+                    violations,
+                    path,
+                    &message.country_code,
+                    Country::parse,
+                ));
+            }
+            _ => {
+                violations.add(
+                    format!("update_mask.paths[{number}]"),
+                    "is not a field of a profile",
+                );
+            }
+        }
+    }
+    change
+}
+
+fn name(violations: &mut Violations, field: &str, text: &str) -> Option<Name> {
+    super::optional(violations, &format!("profile.{field}"), text, Name::parse)
+}
+
+fn place<T>(
+    violations: &mut Violations,
+    field: &str,
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, InvalidPlace>,
+) -> Option<T> {
+    super::optional(violations, &format!("profile.{field}"), text, parse)
+}

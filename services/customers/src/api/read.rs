@@ -1,0 +1,115 @@
+//! Reads: one customer from its stream, many from the read model, the owner of an identifier from its claim.
+
+use aggregate::CustomerId;
+use contracts::customers::v1 as pb;
+use event_log::{Stream, timestamp};
+use service::{
+    Caller, command,
+    page::{self, Query},
+    status::{self, Violations},
+};
+use time::OffsetDateTime;
+use tonic::Status;
+use uuid::Uuid;
+
+use super::{Api, identifier::claim_stream, message, parse};
+use crate::{
+    domain::{Customer, IdentifierClaim},
+    read_model::{self, Place},
+};
+
+impl Api {
+    pub(super) async fn customer(
+        &self,
+        caller: &Caller,
+        request: &pb::GetCustomerRequest,
+    ) -> Result<pb::GetCustomerResponse, Status> {
+        let mut violations = Violations::new();
+        let customer = parse::customer_id(&mut violations, &request.customer_id);
+        let as_of = request.as_of.as_ref().map(timestamp::from_proto);
+        let as_of = as_of.and_then(|moment| violations.parsed("as_of", moment));
+        let customer = parse::complete(violations, customer)?;
+        let stream = Stream::of_customer(&caller.tenant, customer);
+        let loaded = self
+            .log
+            .load_as_of::<Customer>(&stream, as_of)
+            .await
+            .map_err(command::failed)?;
+        // A past state has no version: what was told late stands behind events that had not happened yet.
+        let etag = if as_of.is_none() {
+            message::etag(loaded.version)
+        } else {
+            String::new()
+        };
+        let found = message::customer(&loaded.state, etag);
+        let found = found.ok_or_else(|| status::not_found("customer", &customer.to_string()))?;
+        Ok(pb::GetCustomerResponse {
+            customer: Some(found),
+        })
+    }
+
+    pub(super) async fn customers(
+        &self,
+        caller: &Caller,
+        request: &pb::ListCustomersRequest,
+    ) -> Result<pb::ListCustomersResponse, Status> {
+        let size = page::size(request.page_size, &self.limits)?;
+        let query = Query::new("ListCustomers").with(caller.tenant.as_str());
+        let after: Option<(OffsetDateTime, Uuid)> = query.cursor(&request.page_token)?;
+        caller
+            .wait(
+                &self.log,
+                &self.list,
+                self.log.name(),
+                &request.consistency_token,
+            )
+            .await?;
+        let after = after.map(|(registered_at, id)| Place {
+            registered_at,
+            customer: CustomerId(id),
+        });
+        // One more than asked for tells whether there is a next page.
+        let mut customers = read_model::page(self.log.pool(), &caller.tenant, after, size + 1)
+            .await
+            .map_err(command::database)?;
+        let has_more = customers.len() > size as usize;
+        customers.truncate(size as usize);
+        let next_page_token = match customers.last() {
+            Some(last) if has_more => query.token(&(last.registered_at, last.customer.0)),
+            Some(_) | None => String::new(),
+        };
+        Ok(pb::ListCustomersResponse {
+            customers: customers.iter().map(message::listed).collect(),
+            next_page_token,
+        })
+    }
+
+    pub(super) async fn resolve(
+        &self,
+        caller: &Caller,
+        request: &pb::ResolveIdentifierRequest,
+    ) -> Result<pb::ResolveIdentifierResponse, Status> {
+        let mut violations = Violations::new();
+        let given = parse::identifier(&mut violations, "identifier", request.identifier.as_ref());
+        let identifier =
+            given.and_then(|given| violations.parsed("identifier.value", given.in_country(None)));
+        let identifier = parse::complete(violations, identifier)?;
+        let claim = self
+            .claim_id(&caller.tenant, &identifier)
+            .await
+            .map_err(command::failed)?;
+        let stream = claim_stream(&caller.tenant, claim);
+        let loaded = self
+            .log
+            .load::<IdentifierClaim>(&stream)
+            .await
+            .map_err(command::failed)?;
+        let owner = loaded
+            .state
+            .owner()
+            .ok_or_else(|| status::not_found("identifier", "identifier"))?;
+        Ok(pb::ResolveIdentifierResponse {
+            customer_id: owner.to_string(),
+        })
+    }
+}

@@ -1,0 +1,66 @@
+//! What each refusal of a command is called.
+
+use aggregate::CustomerId;
+use event_log::CommandError;
+use service::{command, status};
+use tonic::Status;
+
+use crate::domain::{customer::CustomerRejection, identifier::InvalidPhone};
+
+/// Why a command has no effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The customer's state forbids it.
+    Customer(CustomerRejection),
+    /// Another customer owns the identifier at this place of the request.
+    IdentifierTaken { path: String },
+    /// The customer is not at the version that the caller has seen.
+    Stale { expected: i64, actual: i64 },
+    /// The number means nothing in the customer's country.
+    Phone(InvalidPhone),
+}
+
+/// The same failure, with the domain's rejection as a refusal.
+pub(super) fn from_rejection<R>(
+    error: CommandError<R>,
+    refusal: impl FnOnce(R) -> Refusal,
+) -> CommandError<Refusal> {
+    match error {
+        CommandError::Rejected(rejection) => CommandError::Rejected(refusal(rejection)),
+        CommandError::IdempotencyMismatch => CommandError::IdempotencyMismatch,
+        CommandError::Contended => CommandError::Contended,
+        CommandError::Failed(error) => CommandError::Failed(error),
+    }
+}
+
+/// The status of a command on a customer that did not take effect.
+pub(super) fn status(error: CommandError<Refusal>, customer: CustomerId) -> Status {
+    command::refused(error, |refusal| match refusal {
+        Refusal::Customer(rejection) => of_rejection(&rejection, customer),
+        Refusal::IdentifierTaken { path } => {
+            status::already_exists("identifier", &path, "IDENTIFIER_TAKEN")
+        }
+        Refusal::Stale { expected, actual } => status::aborted_version(
+            "customer",
+            &customer.to_string(),
+            expected.unsigned_abs(),
+            actual.unsigned_abs(),
+        ),
+        Refusal::Phone(error) => status::invalid_field("identifier.value", error.to_string()),
+    })
+}
+
+fn of_rejection(rejection: &CustomerRejection, customer: CustomerId) -> Status {
+    let id = customer.to_string();
+    let forbidden = |reason| {
+        status::failed_precondition(reason, &format!("customer/{id}"), &rejection.to_string())
+    };
+    match rejection {
+        CustomerRejection::AlreadyRegistered => {
+            status::already_exists("customer", &id, "CUSTOMER_EXISTS")
+        }
+        CustomerRejection::NotRegistered => status::not_found("customer", &id),
+        CustomerRejection::NameRequired(_) => forbidden("NAME_REQUIRED"),
+        CustomerRejection::NoConsent(_) => forbidden("NO_CONSENT"),
+    }
+}

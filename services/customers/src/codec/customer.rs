@@ -1,0 +1,301 @@
+//! Events of a customer. Names and identifiers are sealed.
+
+use bytes::Bytes;
+use contracts::customers::v1 as pb;
+use event_log::{
+    DecodeError, Encoded, Seal, SealError, Stored, StoredEvent, SubjectCipher, timestamp,
+};
+use time::OffsetDateTime;
+
+use super::fields;
+use crate::{
+    domain::{
+        Customer, Label, Name, Reference,
+        consent::{ConsentScope, Grant},
+        customer::{CustomerEvent, OwnedIdentifier},
+        identifier::{ClaimId, Identifier},
+        place::{Country, Locale, TimeZone},
+        profile::{Change, Profile, ProfileChange},
+    },
+    wire,
+};
+
+pub(super) const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
+pub(super) const PROFILE_UPDATED: &str = "vefa.customers.v1.ProfileUpdated";
+pub(super) const IDENTIFIER_ADDED: &str = "vefa.customers.v1.IdentifierAdded";
+pub(super) const CONSENT_RECORDED: &str = "vefa.customers.v1.ConsentRecorded";
+pub(super) const CONSENT_WITHDRAWN: &str = "vefa.customers.v1.ConsentWithdrawn";
+
+// Names of the sealed fields: a ciphertext opens only where it was sealed.
+const GIVEN_NAME: &str = "given_name";
+const FAMILY_NAME: &str = "family_name";
+const LEGAL_NAME: &str = "legal_name";
+const VALUE: &str = "value";
+
+impl Stored for Customer {
+    fn encode(event: &CustomerEvent, seal: &Seal<'_>) -> Result<Encoded, SealError> {
+        Ok(match event {
+            CustomerEvent::Registered {
+                customer,
+                kind,
+                profile,
+                registered_at,
+            } => {
+                let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+                Encoded::v1(
+                    CUSTOMER_REGISTERED,
+                    &pb::CustomerRegistered {
+                        customer_id: customer.to_string(),
+                        kind: wire::kind(*kind).into(),
+                        given_name_sealed: sealed(seal, GIVEN_NAME, profile.given_name.as_ref())?,
+                        family_name_sealed: sealed(
+                            seal,
+                            FAMILY_NAME,
+                            profile.family_name.as_ref(),
+                        )?,
+                        legal_name_sealed: sealed(seal, LEGAL_NAME, profile.legal_name.as_ref())?,
+                        locale: text(profile.locale.as_ref().map(Locale::as_str)),
+                        time_zone: text(profile.time_zone.as_ref().map(TimeZone::as_str)),
+                        country_code: text(profile.country.as_ref().map(Country::as_str)),
+                        registered_time: Some(timestamp::to_proto(*registered_at)),
+                    },
+                )
+            }
+            CustomerEvent::ProfileUpdated { customer, change } => Encoded::v1(
+                PROFILE_UPDATED,
+                &pb::ProfileUpdated {
+                    customer_id: customer.to_string(),
+                    given_name_sealed: sealed_change(seal, GIVEN_NAME, &change.given_name)?,
+                    family_name_sealed: sealed_change(seal, FAMILY_NAME, &change.family_name)?,
+                    legal_name_sealed: sealed_change(seal, LEGAL_NAME, &change.legal_name)?,
+                    locale: clear_change(&change.locale, Locale::as_str),
+                    time_zone: clear_change(&change.time_zone, TimeZone::as_str),
+                    country_code: clear_change(&change.country, Country::as_str),
+                },
+            ),
+            CustomerEvent::IdentifierAdded {
+                customer,
+                identifier,
+                ..
+            } => {
+                let OwnedIdentifier {
+                    claim,
+                    type_,
+                    identifier,
+                } = identifier;
+                let (value, system) = identifier.as_ref().map_or(("", ""), |identifier| {
+                    (identifier.value(), identifier.system())
+                });
+                Encoded::v1(
+                    IDENTIFIER_ADDED,
+                    &pb::IdentifierAdded {
+                        customer_id: customer.to_string(),
+                        r#type: wire::identifier_type(*type_).into(),
+                        value_sealed: seal.text(VALUE, value)?,
+                        system: system.to_owned(),
+                        claim_id: claim.0.to_string(),
+                    },
+                )
+            }
+            CustomerEvent::ConsentRecorded {
+                customer,
+                scope,
+                grant,
+                given_at,
+                ..
+            } => Encoded::v1(
+                CONSENT_RECORDED,
+                &pb::ConsentRecorded {
+                    customer_id: customer.to_string(),
+                    channel: wire::channel(scope.channel).into(),
+                    purpose: wire::purpose(scope.purpose).into(),
+                    legal_basis: wire::legal_basis(grant.legal_basis).into(),
+                    wording_version: grant.wording_version.as_str().to_owned(),
+                    source: grant.source.as_str().to_owned(),
+                    given_time: Some(timestamp::to_proto(*given_at)),
+                    evidence_reference: grant
+                        .evidence
+                        .as_ref()
+                        .map_or("", Reference::as_str)
+                        .to_owned(),
+                },
+            ),
+            CustomerEvent::ConsentWithdrawn {
+                customer,
+                scope,
+                source,
+                withdrawn_at,
+                ..
+            } => Encoded::v1(
+                CONSENT_WITHDRAWN,
+                &pb::ConsentWithdrawn {
+                    customer_id: customer.to_string(),
+                    channel: wire::channel(scope.channel).into(),
+                    purpose: wire::purpose(scope.purpose).into(),
+                    source: source.as_str().to_owned(),
+                    withdrawn_time: Some(timestamp::to_proto(*withdrawn_at)),
+                },
+            ),
+        })
+    }
+
+    fn decode(event: &StoredEvent, cipher: &SubjectCipher) -> Result<CustomerEvent, DecodeError> {
+        match (event.type_.as_str(), event.schema_version) {
+            (CUSTOMER_REGISTERED, 1) => registered(event, cipher),
+            (PROFILE_UPDATED, 1) => profile_updated(event, cipher),
+            (IDENTIFIER_ADDED, 1) => identifier_added(event, cipher),
+            (CONSENT_RECORDED, 1) => consent_recorded(event),
+            (CONSENT_WITHDRAWN, 1) => consent_withdrawn(event),
+            _ => Err(DecodeError::unknown(event)),
+        }
+    }
+
+    fn occurred_at(event: &CustomerEvent) -> Option<OffsetDateTime> {
+        match event {
+            CustomerEvent::Registered {
+                registered_at: at, ..
+            }
+            | CustomerEvent::IdentifierAdded { added_at: at, .. }
+            | CustomerEvent::ConsentRecorded { given_at: at, .. }
+            | CustomerEvent::ConsentWithdrawn {
+                withdrawn_at: at, ..
+            } => Some(*at),
+            CustomerEvent::ProfileUpdated { .. } => None,
+        }
+    }
+}
+
+fn sealed(seal: &Seal<'_>, field: &'static str, name: Option<&Name>) -> Result<Bytes, SealError> {
+    seal.text(field, name.map_or("", Name::as_str))
+}
+
+fn sealed_change(
+    seal: &Seal<'_>,
+    field: &'static str,
+    change: &Change<Name>,
+) -> Result<Option<Bytes>, SealError> {
+    match change {
+        Change::Keep => Ok(None),
+        Change::Set(name) => sealed(seal, field, name.as_ref()).map(Some),
+    }
+}
+
+fn clear_change<T>(change: &Change<T>, as_str: impl FnOnce(&T) -> &str) -> Option<String> {
+    match change {
+        Change::Keep => None,
+        Change::Set(value) => Some(value.as_ref().map_or("", as_str).to_owned()),
+    }
+}
+
+fn registered(event: &StoredEvent, cipher: &SubjectCipher) -> Result<CustomerEvent, DecodeError> {
+    let message: pb::CustomerRegistered = event.message()?;
+    Ok(CustomerEvent::Registered {
+        customer: fields::customer(event, &message.customer_id)?,
+        kind: fields::known(event, "kind", wire::parse_kind(message.kind))?,
+        registered_at: fields::moment(event, "registered_time", message.registered_time.as_ref())?,
+        profile: Profile {
+            given_name: opened(event, cipher, GIVEN_NAME, &message.given_name_sealed)?,
+            family_name: opened(event, cipher, FAMILY_NAME, &message.family_name_sealed)?,
+            legal_name: opened(event, cipher, LEGAL_NAME, &message.legal_name_sealed)?,
+            locale: fields::optional(message.locale, Locale::from_stored),
+            time_zone: fields::optional(message.time_zone, TimeZone::from_stored),
+            country: fields::optional(message.country_code, Country::from_stored),
+        },
+    })
+}
+
+fn profile_updated(
+    event: &StoredEvent,
+    cipher: &SubjectCipher,
+) -> Result<CustomerEvent, DecodeError> {
+    let message: pb::ProfileUpdated = event.message()?;
+    let name = |field, sealed: &Option<Bytes>| match sealed {
+        None => Ok(Change::Keep),
+        Some(sealed) => opened(event, cipher, field, sealed).map(Change::Set),
+    };
+    Ok(CustomerEvent::ProfileUpdated {
+        customer: fields::customer(event, &message.customer_id)?,
+        change: ProfileChange {
+            given_name: name(GIVEN_NAME, &message.given_name_sealed)?,
+            family_name: name(FAMILY_NAME, &message.family_name_sealed)?,
+            legal_name: name(LEGAL_NAME, &message.legal_name_sealed)?,
+            locale: change_of(message.locale, Locale::from_stored),
+            time_zone: change_of(message.time_zone, TimeZone::from_stored),
+            country: change_of(message.country_code, Country::from_stored),
+        },
+    })
+}
+
+fn identifier_added(
+    event: &StoredEvent,
+    cipher: &SubjectCipher,
+) -> Result<CustomerEvent, DecodeError> {
+    let message: pb::IdentifierAdded = event.message()?;
+    let type_ = fields::known(event, "type", wire::parse_identifier_type(message.r#type))?;
+    let value = cipher.open(event.event_id, VALUE, &message.value_sealed)?;
+    Ok(CustomerEvent::IdentifierAdded {
+        customer: fields::customer(event, &message.customer_id)?,
+        identifier: OwnedIdentifier {
+            claim: ClaimId(fields::uuid(event, "claim_id", &message.claim_id)?),
+            type_,
+            identifier: value.map(|value| Identifier::from_stored(type_, value, message.system)),
+        },
+        added_at: event.occurred_at,
+    })
+}
+
+fn consent_recorded(event: &StoredEvent) -> Result<CustomerEvent, DecodeError> {
+    let message: pb::ConsentRecorded = event.message()?;
+    Ok(CustomerEvent::ConsentRecorded {
+        customer: fields::customer(event, &message.customer_id)?,
+        scope: scope(event, message.channel, message.purpose)?,
+        given_at: fields::moment(event, "given_time", message.given_time.as_ref())?,
+        grant: Grant {
+            legal_basis: fields::known(
+                event,
+                "legal_basis",
+                wire::parse_legal_basis(message.legal_basis),
+            )?,
+            wording_version: Label::from_stored(message.wording_version),
+            source: Label::from_stored(message.source),
+            evidence: fields::optional(message.evidence_reference, Reference::from_stored),
+        },
+        event_id: Some(event.event_id),
+    })
+}
+
+fn consent_withdrawn(event: &StoredEvent) -> Result<CustomerEvent, DecodeError> {
+    let message: pb::ConsentWithdrawn = event.message()?;
+    Ok(CustomerEvent::ConsentWithdrawn {
+        customer: fields::customer(event, &message.customer_id)?,
+        scope: scope(event, message.channel, message.purpose)?,
+        source: Label::from_stored(message.source),
+        withdrawn_at: fields::moment(event, "withdrawn_time", message.withdrawn_time.as_ref())?,
+        event_id: Some(event.event_id),
+    })
+}
+
+fn scope(event: &StoredEvent, channel: i32, purpose: i32) -> Result<ConsentScope, DecodeError> {
+    Ok(ConsentScope {
+        channel: fields::known(event, "channel", wire::parse_channel(channel))?,
+        purpose: fields::known(event, "purpose", wire::parse_purpose(purpose))?,
+    })
+}
+
+/// A name that was sealed. One whose key was destroyed is missing, as is one that was never given.
+fn opened(
+    event: &StoredEvent,
+    cipher: &SubjectCipher,
+    field: &'static str,
+    sealed: &[u8],
+) -> Result<Option<Name>, DecodeError> {
+    let text = cipher.open(event.event_id, field, sealed)?;
+    Ok(text.and_then(|text| fields::optional(text, Name::from_stored)))
+}
+
+fn change_of<T>(text: Option<String>, from_stored: impl FnOnce(String) -> T) -> Change<T> {
+    match text {
+        None => Change::Keep,
+        Some(text) => Change::Set(fields::optional(text, from_stored)),
+    }
+}

@@ -1,0 +1,233 @@
+//! The bytes of every event type and schema version that was ever stored decode for ever.
+
+use aggregate::{Aggregate as _, CustomerId, Partition, StreamId, TenantId};
+use event_log::{DecodeError, Seal, Stored, StoredEvent, SubjectCipher};
+use time::{OffsetDateTime, macros::datetime};
+use uuid::Uuid;
+
+use super::{
+    claim::IDENTIFIER_CLAIMED,
+    customer::{
+        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_REGISTERED, IDENTIFIER_ADDED, PROFILE_UPDATED,
+    },
+};
+use crate::domain::{
+    Customer, IdentifierClaim, Label, Name, Reference,
+    claim::ClaimEvent,
+    consent::{Channel, ConsentScope, Grant, LegalBasis, Purpose},
+    customer::{CustomerEvent, OwnedIdentifier},
+    identifier::{ClaimId, Email, Identifier, IdentifierType},
+    place::{Country, Locale, TimeZone},
+    profile::{Change, Kind, Profile, ProfileChange},
+};
+
+const EVENT_ID: Uuid = Uuid::from_u128(0xE);
+const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0xC));
+const CLAIM: ClaimId = ClaimId(Uuid::from_u128(0x1D));
+const AT: OffsetDateTime = datetime!(2026-11-23 09:30:00.123456 UTC);
+const SCOPE: ConsentScope = ConsentScope {
+    channel: Channel::Sms,
+    purpose: Purpose::Research,
+};
+
+fn tenant() -> TenantId {
+    TenantId::parse("demo").unwrap()
+}
+
+/// The cipher under which the golden names and identifiers were sealed.
+fn cipher() -> SubjectCipher {
+    SubjectCipher::with_key(&tenant(), CUSTOMER, [7; 32])
+}
+
+fn name(text: &str) -> Option<Name> {
+    Some(Name::parse(text).unwrap())
+}
+
+fn label(text: &str) -> Label {
+    Label::parse(text).unwrap()
+}
+
+fn registered() -> CustomerEvent {
+    CustomerEvent::Registered {
+        customer: CUSTOMER,
+        kind: Kind::Person,
+        profile: Profile {
+            given_name: name("Ayşe"),
+            family_name: name("Yılmaz"),
+            legal_name: None,
+            locale: Some(Locale::parse("tr-TR").unwrap()),
+            time_zone: Some(TimeZone::parse("Europe/Istanbul").unwrap()),
+            country: Some(Country::parse("TR").unwrap()),
+        },
+        registered_at: AT,
+    }
+}
+
+fn updated() -> CustomerEvent {
+    CustomerEvent::ProfileUpdated {
+        customer: CUSTOMER,
+        change: ProfileChange {
+            given_name: Change::Set(name("Ayşegül")),
+            family_name: Change::Set(None),
+            time_zone: Change::Set(None),
+            country: Change::Set(Some(Country::parse("DE").unwrap())),
+            ..ProfileChange::default()
+        },
+    }
+}
+
+fn added() -> CustomerEvent {
+    CustomerEvent::IdentifierAdded {
+        customer: CUSTOMER,
+        identifier: OwnedIdentifier {
+            claim: CLAIM,
+            type_: IdentifierType::Email,
+            identifier: Some(Identifier::Email(Email::parse("ayse@example.com").unwrap())),
+        },
+        added_at: AT,
+    }
+}
+
+fn stored(type_: &str, schema_version: i16, payload: &'static [u8]) -> StoredEvent {
+    StoredEvent {
+        tenant: tenant(),
+        partition: Partition::parse(0).unwrap(),
+        position: 1,
+        stream_id: StreamId(CUSTOMER.0),
+        version: 1,
+        event_id: EVENT_ID,
+        type_: type_.to_owned(),
+        schema_version,
+        payload: payload.into(),
+        metadata: bytes::Bytes::new(),
+        occurred_at: AT,
+        recorded_at: AT,
+    }
+}
+
+fn is_golden<A: Stored>(event: &A::Event, type_: &'static str, golden: &'static [u8]) {
+    let decoded = A::decode(&stored(type_, 1, golden), &cipher()).unwrap();
+    assert_eq!(&decoded, event);
+    let encoded = A::encode(event, &Seal::new(&cipher(), EVENT_ID)).unwrap();
+    assert_eq!((encoded.type_, encoded.schema_version), (type_, 1));
+    // A seal is never the same twice, so that sealed events are compared as decoded only.
+    if ![CUSTOMER_REGISTERED, PROFILE_UPDATED, IDENTIFIER_ADDED].contains(&type_) {
+        assert_eq!(encoded.payload, golden);
+    }
+}
+
+#[test]
+fn customer_registered_v1() {
+    let golden = include_bytes!("../../tests/golden/customer_registered.v1.bin");
+    is_golden::<Customer>(&registered(), CUSTOMER_REGISTERED, golden);
+    assert_hides(golden, &["Ayşe", "Yılmaz"]);
+}
+
+#[test]
+fn profile_updated_v1() {
+    let golden = include_bytes!("../../tests/golden/profile_updated.v1.bin");
+    is_golden::<Customer>(&updated(), PROFILE_UPDATED, golden);
+    assert_hides(golden, &["Ayşegül"]);
+}
+
+#[test]
+fn identifier_added_v1() {
+    let golden = include_bytes!("../../tests/golden/identifier_added.v1.bin");
+    is_golden::<Customer>(&added(), IDENTIFIER_ADDED, golden);
+    assert_hides(golden, &["ayse", "example.com"]);
+}
+
+#[test]
+fn identifier_claimed_v1() {
+    let event = ClaimEvent::IdentifierClaimed {
+        claim: CLAIM,
+        customer: CUSTOMER,
+        type_: IdentifierType::Phone,
+    };
+    let golden = include_bytes!("../../tests/golden/identifier_claimed.v1.bin");
+    is_golden::<IdentifierClaim>(&event, IDENTIFIER_CLAIMED, golden);
+}
+
+#[test]
+fn consent_recorded_v1() {
+    let event = CustomerEvent::ConsentRecorded {
+        customer: CUSTOMER,
+        scope: SCOPE,
+        grant: Grant {
+            legal_basis: LegalBasis::LegitimateInterest,
+            wording_version: label("2026-01"),
+            source: label("web-form"),
+            evidence: Some(Reference::parse("doc/17").unwrap()),
+        },
+        given_at: AT,
+        event_id: Some(EVENT_ID),
+    };
+    let golden = include_bytes!("../../tests/golden/consent_recorded.v1.bin");
+    is_golden::<Customer>(&event, CONSENT_RECORDED, golden);
+}
+
+#[test]
+fn consent_withdrawn_v1() {
+    let event = CustomerEvent::ConsentWithdrawn {
+        customer: CUSTOMER,
+        scope: SCOPE,
+        source: label("phone"),
+        withdrawn_at: AT,
+        event_id: Some(EVENT_ID),
+    };
+    let golden = include_bytes!("../../tests/golden/consent_withdrawn.v1.bin");
+    is_golden::<Customer>(&event, CONSENT_WITHDRAWN, golden);
+}
+
+#[test]
+fn a_destroyed_key_takes_names_and_identifiers_with_it_and_nothing_else() {
+    let golden = include_bytes!("../../tests/golden/customer_registered.v1.bin");
+    let nobody = SubjectCipher::none(&tenant());
+    let customer = Customer::fold([
+        &Customer::decode(&stored(CUSTOMER_REGISTERED, 1, golden), &nobody).unwrap(),
+        &Customer::decode(
+            &stored(
+                IDENTIFIER_ADDED,
+                1,
+                include_bytes!("../../tests/golden/identifier_added.v1.bin"),
+            ),
+            &nobody,
+        )
+        .unwrap(),
+    ]);
+    assert_eq!(customer.profile().given_name, None);
+    assert_eq!(
+        customer.profile().country,
+        Some(Country::parse("TR").unwrap())
+    );
+    let [owned] = customer.identifiers() else {
+        panic!("the identifier is gone")
+    };
+    assert_eq!(
+        (owned.claim, owned.type_, &owned.identifier),
+        (CLAIM, IdentifierType::Email, &None)
+    );
+}
+
+#[test]
+fn what_a_newer_version_wrote_is_refused_not_guessed() {
+    let golden = include_bytes!("../../tests/golden/consent_withdrawn.v1.bin");
+    for event in [
+        stored(CONSENT_WITHDRAWN, 2, golden),
+        stored("vefa.customers.v1.Unheard", 1, golden),
+    ] {
+        let error = Customer::decode(&event, &cipher()).unwrap_err();
+        assert!(matches!(error, DecodeError::UnknownType { .. }), "{error}");
+        let error = IdentifierClaim::decode(&event, &cipher()).unwrap_err();
+        assert!(matches!(error, DecodeError::UnknownType { .. }), "{error}");
+    }
+}
+
+fn assert_hides(bytes: &[u8], texts: &[&str]) {
+    for text in texts {
+        let shows = bytes
+            .windows(text.len())
+            .any(|window| window == text.as_bytes());
+        assert!(!shows, "{text} stands in clear");
+    }
+}

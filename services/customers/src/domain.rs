@@ -1,0 +1,15 @@
+//! Who the customers are, by what they are known and what they have agreed to. Pure: no I/O, no clock, no randomness.
+//!
+//! Two aggregates: [`Customer`], and [`IdentifierClaim`], which keeps an identifier to one owner at a time.
+
+pub(crate) mod claim;
+pub(crate) mod consent;
+pub(crate) mod customer;
+pub(crate) mod identifier;
+pub(crate) mod place;
+pub(crate) mod profile;
+mod text;
+
+pub(crate) use claim::IdentifierClaim;
+pub(crate) use customer::Customer;
+pub(crate) use text::{Label, Name, Reference};

@@ -1,0 +1,125 @@
+//! The claim on an identifier: its stream is what lets one customer at a time own it within a tenant.
+
+use aggregate::{Aggregate, CustomerId};
+
+use super::identifier::{ClaimId, IdentifierType};
+
+/// The claim on one identifier.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct IdentifierClaim {
+    owner: Option<CustomerId>,
+}
+
+impl IdentifierClaim {
+    /// Who owns the identifier.
+    #[must_use]
+    pub(crate) fn owner(&self) -> Option<CustomerId> {
+        self.owner
+    }
+}
+
+/// Claims the identifier for a customer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ClaimIdentifier {
+    /// The claim.
+    pub(crate) claim: ClaimId,
+    /// Who wants it.
+    pub(crate) customer: CustomerId,
+    /// What it is.
+    pub(crate) type_: IdentifierType,
+}
+
+/// What can have happened to a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ClaimEvent {
+    /// The identifier has an owner now.
+    IdentifierClaimed {
+        /// The claim.
+        claim: ClaimId,
+        /// Owner.
+        customer: CustomerId,
+        /// What it is.
+        type_: IdentifierType,
+    },
+}
+
+/// Another customer owns the identifier.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another customer owns the identifier")]
+pub(crate) struct IdentifierTaken;
+
+impl Aggregate for IdentifierClaim {
+    const TYPE: &'static str = "identifier_claim";
+    type Command = ClaimIdentifier;
+    type Event = ClaimEvent;
+    type Rejection = IdentifierTaken;
+
+    fn decide(&self, command: &ClaimIdentifier) -> Result<Vec<ClaimEvent>, IdentifierTaken> {
+        match self.owner {
+            Some(owner) if owner == command.customer => Ok(Vec::new()),
+            Some(_) => Err(IdentifierTaken),
+            None => Ok(vec![ClaimEvent::IdentifierClaimed {
+                claim: command.claim,
+                customer: command.customer,
+                type_: command.type_,
+            }]),
+        }
+    }
+
+    fn evolve(&mut self, event: &ClaimEvent) {
+        match event {
+            ClaimEvent::IdentifierClaimed { customer, .. } => self.owner = Some(*customer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aggregate::scenario::given;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn claim_for(customer: u128) -> ClaimIdentifier {
+        ClaimIdentifier {
+            claim: ClaimId(Uuid::from_u128(9)),
+            customer: CustomerId(Uuid::from_u128(customer)),
+            type_: IdentifierType::Email,
+        }
+    }
+
+    fn claimed_by(customer: u128) -> ClaimEvent {
+        let ClaimIdentifier {
+            claim,
+            customer,
+            type_,
+        } = claim_for(customer);
+        ClaimEvent::IdentifierClaimed {
+            claim,
+            customer,
+            type_,
+        }
+    }
+
+    #[test]
+    fn the_first_to_claim_an_identifier_owns_it() {
+        let claim = given::<IdentifierClaim>([])
+            .when(claim_for(1))
+            .then([claimed_by(1)]);
+        assert_eq!(claim.owner(), Some(CustomerId(Uuid::from_u128(1))));
+    }
+
+    #[test]
+    fn the_owner_may_claim_it_again() {
+        given::<IdentifierClaim>([claimed_by(1)])
+            .when(claim_for(1))
+            .then_nothing();
+    }
+
+    #[test]
+    fn nobody_else_may() {
+        given::<IdentifierClaim>([claimed_by(1)])
+            .when(claim_for(2))
+            .then_rejected(IdentifierTaken);
+    }
+}

@@ -1,0 +1,272 @@
+//! The customer: registration, profile, identifiers and consents.
+
+mod command;
+mod event;
+
+use std::collections::BTreeMap;
+
+use aggregate::{Aggregate, CustomerId};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+pub(crate) use command::{CustomerCommand, NewIdentifier, RegisterCustomer};
+pub(crate) use event::{CustomerEvent, CustomerRejection, OwnedIdentifier};
+
+use super::{
+    Label,
+    consent::{ConsentChange, ConsentHistory, ConsentScope, Grant, Turn},
+    identifier::ClaimId,
+    profile::{Kind, Profile, ProfileChange},
+};
+
+/// A customer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Customer {
+    registration: Option<Registration>,
+    profile: Profile,
+    identifiers: Vec<OwnedIdentifier>,
+    consents: BTreeMap<ConsentScope, ConsentHistory>,
+}
+
+/// What was fixed when the customer was registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Registration {
+    /// Id.
+    pub(crate) customer: CustomerId,
+    /// Person or business.
+    pub(crate) kind: Kind,
+    /// When the business came to know the customer.
+    pub(crate) registered_at: OffsetDateTime,
+}
+
+impl Customer {
+    /// The registration; none for somebody who is not a customer.
+    #[must_use]
+    pub(crate) fn registration(&self) -> Option<&Registration> {
+        self.registration.as_ref()
+    }
+
+    /// What is known of the customer.
+    #[must_use]
+    pub(crate) fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// Identifiers in the order of their addition.
+    #[must_use]
+    pub(crate) fn identifiers(&self) -> &[OwnedIdentifier] {
+        &self.identifiers
+    }
+
+    /// Consents, ordered by channel and purpose.
+    pub(crate) fn consents(&self) -> impl Iterator<Item = (ConsentScope, &ConsentHistory)> {
+        self.consents
+            .iter()
+            .map(|(scope, history)| (*scope, history))
+    }
+
+    fn registered(&self) -> Result<&Registration, CustomerRejection> {
+        self.registration
+            .as_ref()
+            .ok_or(CustomerRejection::NotRegistered)
+    }
+
+    fn owns(&self, claim: ClaimId) -> bool {
+        self.identifiers.iter().any(|owned| owned.claim == claim)
+    }
+
+    fn register(
+        &self,
+        command: &RegisterCustomer,
+    ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+        if self.registration.is_some() {
+            return Err(CustomerRejection::AlreadyRegistered);
+        }
+        if !command.profile.names(command.kind) {
+            return Err(CustomerRejection::NameRequired(command.kind));
+        }
+        let mut events = vec![CustomerEvent::Registered {
+            customer: command.customer,
+            kind: command.kind,
+            profile: command.profile.clone(),
+            registered_at: command.registered_at,
+        }];
+        let mut claims = Vec::with_capacity(command.identifiers.len());
+        for identifier in &command.identifiers {
+            if !claims.contains(&identifier.claim) {
+                claims.push(identifier.claim);
+                events.push(added(command.customer, identifier, command.registered_at));
+            }
+        }
+        Ok(events)
+    }
+
+    fn update(&self, change: &ProfileChange) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+        let Registration { customer, kind, .. } = *self.registered()?;
+        let change = change.against(&self.profile);
+        if change.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut profile = self.profile.clone();
+        change.apply(&mut profile);
+        // Somebody without a name was erased; that is no reason to refuse what else is changed.
+        if self.profile.names(kind) && !profile.names(kind) {
+            return Err(CustomerRejection::NameRequired(kind));
+        }
+        Ok(vec![CustomerEvent::ProfileUpdated { customer, change }])
+    }
+
+    fn add_identifier(
+        &self,
+        identifier: &NewIdentifier,
+        at: OffsetDateTime,
+    ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+        let customer = self.registered()?.customer;
+        if self.owns(identifier.claim) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![added(customer, identifier, at)])
+    }
+
+    fn record_consent(
+        &self,
+        scope: ConsentScope,
+        grant: &Grant,
+        at: OffsetDateTime,
+    ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+        let customer = self.registered()?.customer;
+        if self
+            .consents
+            .get(&scope)
+            .is_some_and(|history| history.has_grant(at, grant))
+        {
+            return Ok(Vec::new());
+        }
+        Ok(vec![CustomerEvent::ConsentRecorded {
+            customer,
+            scope,
+            grant: grant.clone(),
+            given_at: at,
+            event_id: None,
+        }])
+    }
+
+    fn withdraw_consent(
+        &self,
+        scope: ConsentScope,
+        source: &Label,
+        at: OffsetDateTime,
+    ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+        let customer = self.registered()?.customer;
+        let standing = self
+            .consents
+            .get(&scope)
+            .and_then(|history| history.grant_at(at));
+        if standing.is_none() {
+            return Err(CustomerRejection::NoConsent(scope));
+        }
+        Ok(vec![CustomerEvent::ConsentWithdrawn {
+            customer,
+            scope,
+            source: source.clone(),
+            withdrawn_at: at,
+            event_id: None,
+        }])
+    }
+
+    fn turn_consent(
+        &mut self,
+        scope: ConsentScope,
+        at: OffsetDateTime,
+        turn: Turn,
+        event_id: Option<Uuid>,
+    ) {
+        let history = self.consents.entry(scope).or_default();
+        history.insert(ConsentChange { at, turn, event_id });
+    }
+}
+
+fn added(
+    customer: CustomerId,
+    identifier: &NewIdentifier,
+    added_at: OffsetDateTime,
+) -> CustomerEvent {
+    CustomerEvent::IdentifierAdded {
+        customer,
+        identifier: OwnedIdentifier {
+            claim: identifier.claim,
+            type_: identifier.identifier.type_(),
+            identifier: Some(identifier.identifier.clone()),
+        },
+        added_at,
+    }
+}
+
+impl Aggregate for Customer {
+    const TYPE: &'static str = "customer";
+    type Command = CustomerCommand;
+    type Event = CustomerEvent;
+    type Rejection = CustomerRejection;
+
+    fn decide(&self, command: &CustomerCommand) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+        match command {
+            CustomerCommand::Register(command) => self.register(command),
+            CustomerCommand::UpdateProfile(change) => self.update(change),
+            CustomerCommand::AddIdentifier { identifier, at } => {
+                self.add_identifier(identifier, *at)
+            }
+            CustomerCommand::RecordConsent { scope, grant, at } => {
+                self.record_consent(*scope, grant, *at)
+            }
+            CustomerCommand::WithdrawConsent { scope, source, at } => {
+                self.withdraw_consent(*scope, source, *at)
+            }
+        }
+    }
+
+    fn evolve(&mut self, event: &CustomerEvent) {
+        match event {
+            CustomerEvent::Registered {
+                customer,
+                kind,
+                profile,
+                registered_at,
+            } => {
+                self.registration = Some(Registration {
+                    customer: *customer,
+                    kind: *kind,
+                    registered_at: *registered_at,
+                });
+                self.profile = profile.clone();
+            }
+            CustomerEvent::ProfileUpdated { change, .. } => change.apply(&mut self.profile),
+            CustomerEvent::IdentifierAdded { identifier, .. } => {
+                self.identifiers.push(identifier.clone())
+            }
+            CustomerEvent::ConsentRecorded {
+                scope,
+                grant,
+                given_at,
+                event_id,
+                ..
+            } => {
+                self.turn_consent(*scope, *given_at, Turn::Given(grant.clone()), *event_id);
+            }
+            CustomerEvent::ConsentWithdrawn {
+                scope,
+                source,
+                withdrawn_at,
+                event_id,
+                ..
+            } => {
+                let turn = Turn::Withdrawn {
+                    source: source.clone(),
+                };
+                self.turn_consent(*scope, *withdrawn_at, turn, *event_id);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,69 @@
+//! What may be asked of a customer's record.
+
+use aggregate::CustomerId;
+use time::OffsetDateTime;
+
+use crate::domain::{
+    Label,
+    consent::{ConsentScope, Grant},
+    identifier::{ClaimId, Identifier},
+    profile::{Kind, Profile, ProfileChange},
+};
+
+/// What may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum CustomerCommand {
+    /// Makes somebody a customer.
+    Register(RegisterCustomer),
+    /// Changes the profile.
+    UpdateProfile(ProfileChange),
+    /// Adds an identifier, whose claim is made in the same step.
+    AddIdentifier {
+        /// The identifier.
+        identifier: NewIdentifier,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Records that consent was given.
+    RecordConsent {
+        /// For what.
+        scope: ConsentScope,
+        /// How.
+        grant: Grant,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Withdraws consent.
+    WithdrawConsent {
+        /// For what.
+        scope: ConsentScope,
+        /// Where.
+        source: Label,
+        /// When.
+        at: OffsetDateTime,
+    },
+}
+
+/// Makes somebody a customer. Identifiers that are named twice count once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RegisterCustomer {
+    /// Id.
+    pub(crate) customer: CustomerId,
+    /// Person or business.
+    pub(crate) kind: Kind,
+    /// Profile, with the name that the kind asks for.
+    pub(crate) profile: Profile,
+    /// Identifiers, whose claims are made in the same step.
+    pub(crate) identifiers: Vec<NewIdentifier>,
+    /// When the business came to know the customer.
+    pub(crate) registered_at: OffsetDateTime,
+}
+
+/// An identifier and the stream of the claim on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NewIdentifier {
+    /// The claim.
+    pub(crate) claim: ClaimId,
+    /// The identifier.
+    pub(crate) identifier: Identifier,
+}

@@ -1,0 +1,39 @@
+//! The customers service: who the customers are, by what they are known, and what they have agreed to.
+
+mod api;
+mod codec;
+mod domain;
+mod read_model;
+mod wire;
+
+use contracts::customers::v1::customers_service_server::CustomersServiceServer;
+use service::{Config, Ground, GroundError, ServiceName, limited};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{api::Api, read_model::CustomerList};
+
+/// Serves on `listener` until `shutdown`, then drains.
+///
+/// # Errors
+/// When something that the configuration names cannot be had, or the server or a background task fails.
+pub async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    shutdown: CancellationToken,
+) -> Result<(), GroundError> {
+    let ground = Ground::open(ServiceName::Customers, config, sqlx::migrate!()).await?;
+    let list = CustomerList::new(ground.log().clone());
+    ground.project(list.clone());
+    let api = Api {
+        log: ground.log().clone(),
+        list,
+        limits: config.limits.clone(),
+        retention: ground.retention(),
+    };
+    ground
+        .serve(listener, shutdown, |server| {
+            server.add_service(limited!(CustomersServiceServer::new(api), config.limits))
+        })
+        .await
+}

@@ -1,0 +1,158 @@
+//! The list of customers: its rows, which follow the log, and the query that pages through them.
+
+mod rows;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aggregate::{CustomerId, TenantId};
+use event_log::{
+    EventLog, Projection, ProjectionError, SealError, Stored as _, StoredEvent, SubjectCipher,
+};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    codec::IDENTIFIER_CLAIMED,
+    domain::{
+        Customer,
+        customer::CustomerEvent,
+        profile::{Kind, Profile},
+    },
+};
+
+pub(crate) use rows::page;
+
+/// Keeps the rows of `customer_list`.
+#[derive(Clone)]
+pub(crate) struct CustomerList {
+    log: EventLog,
+}
+
+/// One customer of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListedCustomer {
+    pub(crate) customer: CustomerId,
+    pub(crate) kind: Kind,
+    pub(crate) profile: Profile,
+    pub(crate) registered_at: OffsetDateTime,
+    pub(crate) version: i64,
+}
+
+/// Where a page ends: the place of its last customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) registered_at: OffsetDateTime,
+    pub(crate) customer: CustomerId,
+}
+
+type Key = (TenantId, CustomerId);
+
+impl CustomerList {
+    pub(crate) fn new(log: EventLog) -> Self {
+        Self { log }
+    }
+
+    /// The ciphers of all whom these events are about.
+    async fn ciphers(
+        &self,
+        events: &[&StoredEvent],
+    ) -> Result<HashMap<Key, SubjectCipher>, ProjectionError> {
+        let mut subjects: BTreeMap<&TenantId, BTreeSet<Uuid>> = BTreeMap::new();
+        for event in events {
+            subjects
+                .entry(&event.tenant)
+                .or_default()
+                .insert(event.stream_id.0);
+        }
+        let mut ciphers = HashMap::new();
+        for (tenant, subjects) in subjects {
+            let subjects: Vec<_> = subjects.into_iter().map(CustomerId).collect();
+            let found = self.log.keys().ciphers(tenant, &subjects).await;
+            for (customer, cipher) in found.map_err(event_log::LogError::from)? {
+                ciphers.insert((tenant.clone(), customer), cipher);
+            }
+        }
+        Ok(ciphers)
+    }
+}
+
+impl Projection for CustomerList {
+    fn name(&self) -> &'static str {
+        "customers.list"
+    }
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        // A claim is no customer, and who owns it stands in the customer's stream too.
+        let events: Vec<_> = events
+            .iter()
+            .filter(|event| event.type_ != IDENTIFIER_CLAIMED)
+            .collect();
+        let ciphers = self.ciphers(&events).await?;
+        let keys: BTreeSet<Key> = events.iter().map(|event| key_of(event)).collect();
+        let mut customers = rows::load(connection, &keys).await?;
+        for event in events {
+            let key = key_of(event);
+            // The key is stored with the first event that it seals; a destroyed one is still there, and opens nothing.
+            let cipher = ciphers
+                .get(&key)
+                .ok_or(event_log::LogError::Seal(SealError::Destroyed))?;
+            let told = Customer::decode(event, cipher)?;
+            match customers.get_mut(&key) {
+                Some(customer) if customer.version >= event.version => {}
+                Some(customer) => customer.evolve(&told, event.version),
+                None => {
+                    // Whatever comes before the registration comes from a log that is not in order.
+                    let listed =
+                        ListedCustomer::registered(&told).ok_or(sqlx::Error::RowNotFound)?;
+                    customers.insert(key, listed);
+                }
+            }
+        }
+        rows::save(connection, &customers).await?;
+        Ok(())
+    }
+}
+
+fn key_of(event: &StoredEvent) -> Key {
+    (event.tenant.clone(), CustomerId(event.stream_id.0))
+}
+
+impl ListedCustomer {
+    fn registered(event: &CustomerEvent) -> Option<Self> {
+        match event {
+            CustomerEvent::Registered {
+                customer,
+                kind,
+                profile,
+                registered_at,
+            } => Some(Self {
+                customer: *customer,
+                kind: *kind,
+                profile: profile.clone(),
+                registered_at: *registered_at,
+                version: 1,
+            }),
+            CustomerEvent::ProfileUpdated { .. }
+            | CustomerEvent::IdentifierAdded { .. }
+            | CustomerEvent::ConsentRecorded { .. }
+            | CustomerEvent::ConsentWithdrawn { .. } => None,
+        }
+    }
+
+    fn evolve(&mut self, event: &CustomerEvent, version: i64) {
+        match event {
+            CustomerEvent::ProfileUpdated { change, .. } => change.apply(&mut self.profile),
+            // A list shows neither identifiers nor consents; the version counts them.
+            CustomerEvent::Registered { .. }
+            | CustomerEvent::IdentifierAdded { .. }
+            | CustomerEvent::ConsentRecorded { .. }
+            | CustomerEvent::ConsentWithdrawn { .. } => {}
+        }
+        self.version = version;
+    }
+}

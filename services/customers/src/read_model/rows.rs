@@ -1,0 +1,176 @@
+//! The table `customer_list`: one statement for any number of rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aggregate::{CustomerId, Partition, TenantId};
+use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Key, ListedCustomer, Place};
+use crate::{
+    domain::{
+        Name,
+        place::{Country, Locale, TimeZone},
+        profile::Profile,
+    },
+    wire,
+};
+
+/// The next `count` customers of a tenant after a place, in order of registration.
+pub(crate) async fn page(
+    pool: &PgPool,
+    tenant: &TenantId,
+    after: Option<Place>,
+    count: u32,
+) -> Result<Vec<ListedCustomer>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select customer_id, kind, given_name, family_name, legal_name, locale, time_zone, country_code, registered_at, version
+         from customer_list
+         where tenant = $1 and ($2::timestamptz is null or (registered_at, customer_id) > ($2, $3))
+         order by registered_at, customer_id
+         limit $4",
+    )
+    .bind(tenant.as_str())
+    .bind(after.map(|place| place.registered_at))
+    .bind(after.map(|place| place.customer.0))
+    .bind(i64::from(count))
+    .fetch_all(pool)
+    .await?;
+    rows.iter().map(listed).collect()
+}
+
+/// The rows of these customers, as far as they have one.
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<Key>,
+) -> Result<BTreeMap<Key, ListedCustomer>, sqlx::Error> {
+    let mut partitions = Vec::with_capacity(keys.len());
+    let mut tenants = Vec::with_capacity(keys.len());
+    let mut customers = Vec::with_capacity(keys.len());
+    for (tenant, customer) in keys {
+        partitions.push(partition_of(tenant, *customer));
+        tenants.push(tenant.as_str());
+        customers.push(customer.0);
+    }
+    let rows = sqlx::query(
+        "select tenant, customer_id, kind, given_name, family_name, legal_name, locale, time_zone, country_code, registered_at,
+            version
+         from unnest($1::smallint[], $2::text[], $3::uuid[]) as wanted (partition, tenant, customer_id)
+         join customer_list using (partition, tenant, customer_id)",
+    )
+    .bind(partitions)
+    .bind(tenants)
+    .bind(customers)
+    .fetch_all(connection)
+    .await?;
+    rows.iter()
+        .map(|row| {
+            let tenant = TenantId::parse(row.try_get("tenant")?)
+                .map_err(|error| sqlx::Error::Decode(error.into()))?;
+            let listed = listed(row)?;
+            Ok(((tenant, listed.customer), listed))
+        })
+        .collect()
+}
+
+#[derive(Default)]
+struct Columns<'a> {
+    partition: Vec<i16>,
+    tenant: Vec<&'a str>,
+    customer_id: Vec<Uuid>,
+    kind: Vec<i16>,
+    given_name: Vec<Option<&'a str>>,
+    family_name: Vec<Option<&'a str>>,
+    legal_name: Vec<Option<&'a str>>,
+    locale: Vec<Option<&'a str>>,
+    time_zone: Vec<Option<&'a str>>,
+    country_code: Vec<Option<&'a str>>,
+    registered_at: Vec<OffsetDateTime>,
+    version: Vec<i64>,
+}
+
+impl<'a> Columns<'a> {
+    fn add(&mut self, tenant: &'a TenantId, listed: &'a ListedCustomer) {
+        let profile = &listed.profile;
+        self.partition.push(partition_of(tenant, listed.customer));
+        self.tenant.push(tenant.as_str());
+        self.customer_id.push(listed.customer.0);
+        let kind = i32::from(wire::kind(listed.kind));
+        self.kind
+            .push(i16::try_from(kind).expect("the kinds of customers are few"));
+        self.given_name
+            .push(profile.given_name.as_ref().map(Name::as_str));
+        self.family_name
+            .push(profile.family_name.as_ref().map(Name::as_str));
+        self.legal_name
+            .push(profile.legal_name.as_ref().map(Name::as_str));
+        self.locale
+            .push(profile.locale.as_ref().map(Locale::as_str));
+        self.time_zone
+            .push(profile.time_zone.as_ref().map(TimeZone::as_str));
+        self.country_code
+            .push(profile.country.as_ref().map(Country::as_str));
+        self.registered_at.push(listed.registered_at);
+        self.version.push(listed.version);
+    }
+}
+
+pub(super) async fn save(
+    connection: &mut PgConnection,
+    customers: &BTreeMap<Key, ListedCustomer>,
+) -> Result<(), sqlx::Error> {
+    let mut columns = Columns::default();
+    for ((tenant, _), listed) in customers {
+        columns.add(tenant, listed);
+    }
+    sqlx::query(
+        "insert into customer_list (partition, tenant, customer_id, kind, given_name, family_name, legal_name, locale, time_zone,
+            country_code, registered_at, version)
+         select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
+            $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[])
+         on conflict (partition, tenant, customer_id) do update set
+            given_name = excluded.given_name, family_name = excluded.family_name, legal_name = excluded.legal_name,
+            locale = excluded.locale, time_zone = excluded.time_zone, country_code = excluded.country_code,
+            version = excluded.version",
+    )
+    .bind(columns.partition)
+    .bind(columns.tenant)
+    .bind(columns.customer_id)
+    .bind(columns.kind)
+    .bind(columns.given_name)
+    .bind(columns.family_name)
+    .bind(columns.legal_name)
+    .bind(columns.locale)
+    .bind(columns.time_zone)
+    .bind(columns.country_code)
+    .bind(columns.registered_at)
+    .bind(columns.version)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn partition_of(tenant: &TenantId, customer: CustomerId) -> i16 {
+    i16::from(Partition::of_customer(tenant, customer).number())
+}
+
+fn listed(row: &PgRow) -> Result<ListedCustomer, sqlx::Error> {
+    let kind: i16 = row.try_get("kind")?;
+    let text = |column: &str| row.try_get::<Option<String>, _>(column);
+    Ok(ListedCustomer {
+        customer: CustomerId(row.try_get("customer_id")?),
+        kind: wire::parse_kind(i32::from(kind))
+            .ok_or_else(|| sqlx::Error::Decode(format!("{kind} is no kind of customer").into()))?,
+        profile: Profile {
+            given_name: text("given_name")?.map(Name::from_stored),
+            family_name: text("family_name")?.map(Name::from_stored),
+            legal_name: text("legal_name")?.map(Name::from_stored),
+            locale: text("locale")?.map(Locale::from_stored),
+            time_zone: text("time_zone")?.map(TimeZone::from_stored),
+            country: text("country_code")?.map(Country::from_stored),
+        },
+        registered_at: row.try_get("registered_at")?,
+        version: row.try_get("version")?,
+    })
+}

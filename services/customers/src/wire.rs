@@ -1,0 +1,94 @@
+//! The domain's enums as they stand in protobuf, and back. Their numbers are also what the read model stores.
+
+use contracts::customers::v1 as pb;
+
+use crate::domain::{
+    consent::{Channel, LegalBasis, Purpose},
+    identifier::IdentifierType,
+    profile::Kind,
+};
+
+pub(crate) fn kind(kind: Kind) -> pb::CustomerKind {
+    match kind {
+        Kind::Person => pb::CustomerKind::Person,
+        Kind::Business => pb::CustomerKind::Business,
+    }
+}
+
+pub(crate) fn parse_kind(number: i32) -> Option<Kind> {
+    match pb::CustomerKind::try_from(number).ok()? {
+        pb::CustomerKind::Unspecified => None,
+        pb::CustomerKind::Person => Some(Kind::Person),
+        pb::CustomerKind::Business => Some(Kind::Business),
+    }
+}
+
+pub(crate) fn identifier_type(type_: IdentifierType) -> pb::IdentifierType {
+    match type_ {
+        IdentifierType::Email => pb::IdentifierType::Email,
+        IdentifierType::Phone => pb::IdentifierType::Phone,
+        IdentifierType::External => pb::IdentifierType::External,
+    }
+}
+
+pub(crate) fn parse_identifier_type(number: i32) -> Option<IdentifierType> {
+    match pb::IdentifierType::try_from(number).ok()? {
+        pb::IdentifierType::Unspecified => None,
+        pb::IdentifierType::Email => Some(IdentifierType::Email),
+        pb::IdentifierType::Phone => Some(IdentifierType::Phone),
+        pb::IdentifierType::External => Some(IdentifierType::External),
+    }
+}
+
+pub(crate) fn channel(channel: Channel) -> pb::Channel {
+    match channel {
+        Channel::Email => pb::Channel::Email,
+        Channel::Sms => pb::Channel::Sms,
+        Channel::Phone => pb::Channel::Phone,
+        Channel::Post => pb::Channel::Post,
+    }
+}
+
+pub(crate) fn parse_channel(number: i32) -> Option<Channel> {
+    match pb::Channel::try_from(number).ok()? {
+        pb::Channel::Unspecified => None,
+        pb::Channel::Email => Some(Channel::Email),
+        pb::Channel::Sms => Some(Channel::Sms),
+        pb::Channel::Phone => Some(Channel::Phone),
+        pb::Channel::Post => Some(Channel::Post),
+    }
+}
+
+pub(crate) fn purpose(purpose: Purpose) -> pb::Purpose {
+    match purpose {
+        Purpose::Marketing => pb::Purpose::Marketing,
+        Purpose::Information => pb::Purpose::Information,
+        Purpose::Research => pb::Purpose::Research,
+    }
+}
+
+pub(crate) fn parse_purpose(number: i32) -> Option<Purpose> {
+    match pb::Purpose::try_from(number).ok()? {
+        pb::Purpose::Unspecified => None,
+        pb::Purpose::Marketing => Some(Purpose::Marketing),
+        pb::Purpose::Information => Some(Purpose::Information),
+        pb::Purpose::Research => Some(Purpose::Research),
+    }
+}
+
+pub(crate) fn legal_basis(basis: LegalBasis) -> pb::LegalBasis {
+    match basis {
+        LegalBasis::Consent => pb::LegalBasis::Consent,
+        LegalBasis::Contract => pb::LegalBasis::Contract,
+        LegalBasis::LegitimateInterest => pb::LegalBasis::LegitimateInterest,
+    }
+}
+
+pub(crate) fn parse_legal_basis(number: i32) -> Option<LegalBasis> {
+    match pb::LegalBasis::try_from(number).ok()? {
+        pb::LegalBasis::Unspecified => None,
+        pb::LegalBasis::Consent => Some(LegalBasis::Consent),
+        pb::LegalBasis::Contract => Some(LegalBasis::Contract),
+        pb::LegalBasis::LegitimateInterest => Some(LegalBasis::LegitimateInterest),
+    }
+}

@@ -1,0 +1,13 @@
+//! Scenarios over gRPC against the service in this process, on real PostgreSQL and NATS.
+#![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
+
+mod consents;
+mod identifiers;
+mod list;
+mod privacy;
+mod profiles;
+mod refusals;
+mod registration;
+mod repeats;
+mod requests;
+mod stack;

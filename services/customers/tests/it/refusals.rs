@@ -1,0 +1,351 @@
+//! What every call refuses: who may not call, what is malformed, what does not exist.
+
+use contracts::customers::v1 as pb;
+use service::clock;
+use time::Duration;
+use tonic::Code;
+use uuid::Uuid;
+
+use crate::{
+    requests::{
+        addition, ayse, consent, email, external, malformed, moment, phone, refused, register,
+        registration, update, withdrawal,
+    },
+    stack::{Client, Stack},
+};
+
+/// Every call, for one customer, as `$check` wants it refused.
+macro_rules! each_call {
+    ($client:expr, $id:expr, |$call:ident| $check:expr) => {{
+        let mut client: Client = $client;
+        let id: &str = $id;
+        let past = clock::now() - Duration::days(1);
+        {
+            let $call = client.register_customer(registration());
+            $check
+        }
+        each_call!(client, id, past, |$call| $check);
+        {
+            let $call = client.list_customers(pb::ListCustomersRequest::default());
+            $check
+        }
+        let resolve = pb::ResolveIdentifierRequest {
+            identifier: Some(email("a@example.com")),
+        };
+        {
+            let $call = client.resolve_identifier(resolve);
+            $check
+        }
+    }};
+    // Calls about one customer.
+    ($client:ident, $id:ident, $past:ident, |$call:ident| $check:expr) => {{
+        let get = pb::GetCustomerRequest {
+            customer_id: $id.to_owned(),
+            as_of: None,
+        };
+        {
+            let $call = $client.get_customer(get.clone());
+            $check
+        }
+        {
+            let $call = $client.get_customer(pb::GetCustomerRequest {
+                as_of: moment($past),
+                ..get
+            });
+            $check
+        }
+        {
+            let $call = $client.update_profile(update($id, ayse(), &["locale"]));
+            $check
+        }
+        {
+            let $call = $client.add_identifier(addition($id, email("a@example.com")));
+            $check
+        }
+        {
+            let $call = $client.add_identifier(addition($id, phone("0532 123 45 67")));
+            $check
+        }
+        {
+            let $call = $client.record_consent(consent($id, $past));
+            $check
+        }
+        {
+            let $call = $client.withdraw_consent(withdrawal($id, $past));
+            $check
+        }
+    }};
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_calls_without_a_token_or_the_scope() {
+    let stack = Stack::start().await;
+    let id = register(&mut stack.client(), registration()).await;
+    each_call!(stack.client_without_token(), &id, |call| {
+        refused(&stack, Code::Unauthenticated, "TOKEN_MISSING", call).await;
+    });
+    each_call!(stack.client_of("demo", &["interactions.*"]), &id, |call| {
+        refused(&stack, Code::PermissionDenied, "SCOPE_MISSING", call).await;
+    });
+    let mut reader = stack.client_of("demo", &["customers.read"]);
+    let write = reader.register_customer(registration());
+    refused(&stack, Code::PermissionDenied, "SCOPE_MISSING", write).await;
+    let mut writer = stack.client_of("demo", &["customers.write"]);
+    let read = writer.get_customer(pb::GetCustomerRequest {
+        customer_id: id,
+        as_of: None,
+    });
+    refused(&stack, Code::PermissionDenied, "SCOPE_MISSING", read).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_customer_and_another_tenant_s_are_not_found() {
+    let stack = Stack::start().await;
+    let own = register(&mut stack.client(), registration()).await;
+    let unknown = Uuid::from_u128(404).to_string();
+    let past = clock::now();
+    for (mut client, id) in [
+        (stack.client(), unknown.as_str()),
+        (stack.client_of("other", &["customers.*"]), own.as_str()),
+    ] {
+        each_call!(client, id, past, |call| {
+            refused(&stack, Code::NotFound, "NOT_FOUND", call).await;
+        });
+    }
+    let mut stale = update(&unknown, ayse(), &["locale"]);
+    stale.etag = "7".to_owned();
+    refused(
+        &stack,
+        Code::NotFound,
+        "NOT_FOUND",
+        stack.client().update_profile(stale),
+    )
+    .await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_a_malformed_registration_with_every_field_that_is_wrong() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    malformed(
+        &stack,
+        &["kind"],
+        client.register_customer(pb::RegisterCustomerRequest::default()),
+    )
+    .await;
+    let nameless = pb::RegisterCustomerRequest {
+        profile: None,
+        ..registration()
+    };
+    malformed(&stack, &["profile"], client.register_customer(nameless)).await;
+    let no_legal_name = pb::RegisterCustomerRequest {
+        kind: pb::CustomerKind::Business.into(),
+        ..registration()
+    };
+    malformed(
+        &stack,
+        &["profile"],
+        client.register_customer(no_legal_name),
+    )
+    .await;
+    let wrong = pb::RegisterCustomerRequest {
+        customer_id: "17".to_owned(),
+        profile: Some(pb::Profile {
+            given_name: "a\nb".to_owned(),
+            family_name: "ğ".repeat(129),
+            legal_name: String::new(),
+            locale: "turkish please".to_owned(),
+            time_zone: "Europe/Ankara".to_owned(),
+            country_code: "XX".to_owned(),
+        }),
+        identifiers: vec![
+            pb::Identifier::default(),
+            email("no address"),
+            phone("+90 1"),
+            external("", "1"),
+            external("crm", ""),
+            pb::Identifier {
+                system: "crm".to_owned(),
+                ..email("a@example.com")
+            },
+        ],
+        registered_time: moment(clock::now() + Duration::hours(1)),
+        ..registration()
+    };
+    let fields = [
+        "customer_id",
+        "profile.given_name",
+        "profile.family_name",
+        "profile.locale",
+        "profile.time_zone",
+        "profile.country_code",
+        "registered_time",
+        "identifiers[0].type",
+        "identifiers[1].value",
+        "identifiers[2].value",
+        "identifiers[3].system",
+        "identifiers[4].value",
+        "identifiers[5].system",
+    ];
+    malformed(&stack, &fields, client.register_customer(wrong)).await;
+    let nil = pb::RegisterCustomerRequest {
+        customer_id: Uuid::nil().to_string(),
+        ..registration()
+    };
+    malformed(&stack, &["customer_id"], client.register_customer(nil)).await;
+    let many = pb::RegisterCustomerRequest {
+        identifiers: (0..17)
+            .map(|number| external("crm", &number.to_string()))
+            .collect(),
+        ..registration()
+    };
+    malformed(&stack, &["identifiers"], client.register_customer(many)).await;
+    let long_id = pb::RegisterCustomerRequest {
+        request_id: "r".repeat(129),
+        ..registration()
+    };
+    malformed(&stack, &["request_id"], client.register_customer(long_id)).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_a_malformed_update() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let id = register(&mut client, registration()).await;
+    malformed(
+        &stack,
+        &["update_mask"],
+        client.update_profile(update(&id, ayse(), &[])),
+    )
+    .await;
+    let unknown = update(&id, ayse(), &["locale", "shoe_size", "*"]);
+    let fields = ["update_mask.paths[1]", "update_mask.paths[2]"];
+    malformed(&stack, &fields, client.update_profile(unknown)).await;
+    let wrong = pb::UpdateProfileRequest {
+        customer_id: "x".to_owned(),
+        etag: "x".to_owned(),
+        ..update(
+            &id,
+            pb::Profile {
+                country_code: "XX".to_owned(),
+                ..ayse()
+            },
+            &["country_code"],
+        )
+    };
+    malformed(
+        &stack,
+        &["customer_id", "profile.country_code", "etag"],
+        client.update_profile(wrong),
+    )
+    .await;
+    let no_profile = pb::UpdateProfileRequest {
+        profile: None,
+        ..update(&id, ayse(), &["locale"])
+    };
+    malformed(&stack, &["profile"], client.update_profile(no_profile)).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_a_malformed_identifier() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let id = register(&mut client, registration()).await;
+    for (identifier, field) in [
+        (None, "identifier"),
+        (Some(pb::Identifier::default()), "identifier.type"),
+        (Some(email("a@localhost")), "identifier.value"),
+        (Some(phone("call me")), "identifier.value"),
+        (Some(external("the crm", "1")), "identifier.system"),
+    ] {
+        let add = pb::AddIdentifierRequest {
+            identifier: identifier.clone(),
+            ..addition(&id, email(""))
+        };
+        malformed(&stack, &[field], client.add_identifier(add)).await;
+        malformed(
+            &stack,
+            &[field],
+            client.resolve_identifier(pb::ResolveIdentifierRequest { identifier }),
+        )
+        .await;
+    }
+    // Not a number in the customer's country.
+    malformed(
+        &stack,
+        &["identifier.value"],
+        client.add_identifier(addition(&id, phone("123"))),
+    )
+    .await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_a_malformed_consent_or_withdrawal() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let id = register(&mut client, registration()).await;
+    let empty = pb::RecordConsentRequest {
+        customer_id: id.clone(),
+        ..Default::default()
+    };
+    let fields = [
+        "channel",
+        "purpose",
+        "legal_basis",
+        "wording_version",
+        "source",
+    ];
+    malformed(&stack, &fields, client.record_consent(empty)).await;
+    let wrong = pb::RecordConsentRequest {
+        wording_version: "w".repeat(65),
+        source: "s".repeat(65),
+        evidence_reference: "e".repeat(257),
+        ..consent(&id, clock::now() + Duration::hours(1))
+    };
+    let fields = [
+        "wording_version",
+        "source",
+        "evidence_reference",
+        "given_time",
+    ];
+    malformed(&stack, &fields, client.record_consent(wrong)).await;
+    let empty = pb::WithdrawConsentRequest {
+        customer_id: id.clone(),
+        ..Default::default()
+    };
+    malformed(
+        &stack,
+        &["channel", "purpose", "source"],
+        client.withdraw_consent(empty),
+    )
+    .await;
+    let future = withdrawal(&id, clock::now() + Duration::hours(1));
+    malformed(&stack, &["withdrawn_time"], client.withdraw_consent(future)).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_a_malformed_question() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let out_of_time = prost_types::Timestamp {
+        seconds: i64::MAX,
+        nanos: 0,
+    };
+    let request = pb::GetCustomerRequest {
+        customer_id: "x".to_owned(),
+        as_of: Some(out_of_time),
+    };
+    malformed(
+        &stack,
+        &["customer_id", "as_of"],
+        client.get_customer(request),
+    )
+    .await;
+    stack.stop().await;
+}

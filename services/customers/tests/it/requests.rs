@@ -1,0 +1,171 @@
+//! Requests as clients send them, and what is asserted of every refusal.
+
+use contracts::customers::v1 as pb;
+use event_log::timestamp;
+use prost_types::FieldMask;
+use time::OffsetDateTime;
+use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
+
+use crate::stack::{Client, Stack};
+
+pub(crate) fn moment(at: OffsetDateTime) -> Option<prost_types::Timestamp> {
+    Some(timestamp::to_proto(at))
+}
+
+pub(crate) fn ayse() -> pb::Profile {
+    pb::Profile {
+        given_name: "Ayşe".to_owned(),
+        family_name: "Yılmaz".to_owned(),
+        locale: "tr-TR".to_owned(),
+        time_zone: "Europe/Istanbul".to_owned(),
+        country_code: "TR".to_owned(),
+        ..pb::Profile::default()
+    }
+}
+
+pub(crate) fn registration() -> pb::RegisterCustomerRequest {
+    pb::RegisterCustomerRequest {
+        kind: pb::CustomerKind::Person.into(),
+        profile: Some(ayse()),
+        ..pb::RegisterCustomerRequest::default()
+    }
+}
+
+pub(crate) async fn register(client: &mut Client, request: pb::RegisterCustomerRequest) -> String {
+    let answer = client.register_customer(request).await.unwrap();
+    answer.into_inner().customer_id
+}
+
+pub(crate) async fn get(client: &mut Client, customer_id: &str) -> pb::Customer {
+    let request = pb::GetCustomerRequest {
+        customer_id: customer_id.to_owned(),
+        as_of: None,
+    };
+    client
+        .get_customer(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .customer
+        .unwrap()
+}
+
+pub(crate) fn email(value: &str) -> pb::Identifier {
+    pb::Identifier {
+        r#type: pb::IdentifierType::Email.into(),
+        value: value.to_owned(),
+        system: String::new(),
+    }
+}
+
+pub(crate) fn phone(value: &str) -> pb::Identifier {
+    pb::Identifier {
+        r#type: pb::IdentifierType::Phone.into(),
+        ..email(value)
+    }
+}
+
+pub(crate) fn external(system: &str, value: &str) -> pb::Identifier {
+    pb::Identifier {
+        r#type: pb::IdentifierType::External.into(),
+        value: value.to_owned(),
+        system: system.to_owned(),
+    }
+}
+
+pub(crate) fn addition(customer_id: &str, identifier: pb::Identifier) -> pb::AddIdentifierRequest {
+    pb::AddIdentifierRequest {
+        request_id: String::new(),
+        customer_id: customer_id.to_owned(),
+        identifier: Some(identifier),
+    }
+}
+
+pub(crate) fn update(
+    customer_id: &str,
+    profile: pb::Profile,
+    paths: &[&str],
+) -> pb::UpdateProfileRequest {
+    pb::UpdateProfileRequest {
+        request_id: String::new(),
+        customer_id: customer_id.to_owned(),
+        profile: Some(profile),
+        update_mask: Some(FieldMask {
+            paths: paths.iter().map(|&path| path.to_owned()).collect(),
+        }),
+        etag: String::new(),
+    }
+}
+
+pub(crate) fn consent(customer_id: &str, given: OffsetDateTime) -> pb::RecordConsentRequest {
+    pb::RecordConsentRequest {
+        request_id: String::new(),
+        customer_id: customer_id.to_owned(),
+        channel: pb::Channel::Email.into(),
+        purpose: pb::Purpose::Marketing.into(),
+        legal_basis: pb::LegalBasis::Consent.into(),
+        wording_version: "2026-01".to_owned(),
+        source: "web-form".to_owned(),
+        given_time: moment(given),
+        evidence_reference: "doc/17".to_owned(),
+    }
+}
+
+pub(crate) fn withdrawal(
+    customer_id: &str,
+    withdrawn: OffsetDateTime,
+) -> pb::WithdrawConsentRequest {
+    pb::WithdrawConsentRequest {
+        request_id: String::new(),
+        customer_id: customer_id.to_owned(),
+        channel: pb::Channel::Email.into(),
+        purpose: pb::Purpose::Marketing.into(),
+        source: "phone".to_owned(),
+        withdrawn_time: moment(withdrawn),
+    }
+}
+
+/// Asserts that a call is refused with this code and reason, and that nothing was written.
+pub(crate) async fn refused<T: std::fmt::Debug>(
+    stack: &Stack,
+    code: Code,
+    reason: &str,
+    call: impl Future<Output = Result<T, Status>>,
+) -> Status {
+    let before = stack.written().await;
+    let status = call.await.expect_err("the call should be refused");
+    assert_eq!(status.code(), code, "{status:?}");
+    let info = status
+        .get_details_error_info()
+        .expect("every refusal has an ErrorInfo");
+    assert_eq!(
+        (info.reason.as_str(), info.domain.as_str()),
+        (reason, "vefa"),
+        "{status:?}"
+    );
+    assert_eq!(
+        stack.written().await,
+        before,
+        "a refused call wrote something"
+    );
+    status
+}
+
+/// Asserts that a call is refused because of these fields.
+pub(crate) async fn malformed<T: std::fmt::Debug>(
+    stack: &Stack,
+    fields: &[&str],
+    call: impl Future<Output = Result<T, Status>>,
+) {
+    let status = refused(stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
+    let bad = status
+        .get_details_bad_request()
+        .expect("INVALID_ARGUMENT names its fields");
+    let found: Vec<_> = bad
+        .field_violations
+        .iter()
+        .map(|violation| violation.field.as_str())
+        .collect();
+    assert_eq!(found, fields, "{status:?}");
+}
