@@ -13,6 +13,7 @@ pub mod deadline;
 pub mod ground;
 mod log_service;
 pub mod page;
+pub mod process;
 pub mod server;
 pub mod shutdown;
 pub mod status;

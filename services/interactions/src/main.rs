@@ -1,24 +1,7 @@
-//! The interactions service as a process of its own. `VEFA_CONFIG` names its configuration file.
+//! The interactions service as a process of its own.
 
-use anyhow::Context as _;
-use service::{Config, shutdown::run_until_signal};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use service::{ServiceName, process};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let config = Config::load(None)?;
-    let telemetry = telemetry::init(&config.telemetry, "interactions")?;
-    let address = &config.listen.interactions;
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("cannot listen on {address}"))?;
-    let shutdown = CancellationToken::new();
-    let served = run_until_signal(
-        &shutdown,
-        interactions::serve(&config, listener, shutdown.clone()),
-    )
-    .await?;
-    telemetry.shutdown()?;
-    Ok(served?)
+fn main() -> anyhow::Result<()> {
+    Ok(process::run(ServiceName::Interactions, interactions::serve)?)
 }

@@ -1,0 +1,45 @@
+//! The `vefa` command: runs the services, and makes the secrets and tokens that they need.
+
+mod secrets;
+mod serve;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use service::Config;
+
+/// An event-sourced backend for customer relations.
+#[derive(Parser)]
+#[command(name = "vefa", version)]
+struct Arguments {
+    /// Configuration file; the environment (VEFA__SECTION__KEY) goes over it.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs services until SIGINT or SIGTERM: all four, or those that are named.
+    Serve {
+        /// customers, interactions, segmentation, campaigns.
+        #[arg(value_parser = serve::parse_name)]
+        services: Vec<service::ServiceName>,
+    },
+    /// Makes the token secret and the master key that the configuration names, where they are not there yet.
+    Init,
+    /// Prints a token with which to call the services.
+    Token(secrets::TokenArguments),
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let config = Config::load(arguments.config.as_deref())?;
+    match arguments.command {
+        Command::Serve { services } => serve::run(&config, &services),
+        Command::Init => secrets::init(&config),
+        Command::Token(token) => secrets::print_token(&config, &token),
+    }
+}
