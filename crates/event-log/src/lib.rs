@@ -44,7 +44,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Executor as _, PgPool, postgres::PgPoolOptions};
+use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::{Notify, futures::Notified};
 
 use crate::writer::Writers;
@@ -205,9 +205,9 @@ async fn connect(options: &LogOptions) -> Result<PgPool, LogError> {
         .test_before_acquire(false)
         .after_release(|connection, _| {
             // A `begin` whose future was dropped leaves the connection inside a transaction, and the next borrower's
-            // writes would be lost. A rollback outside a transaction does nothing.
+            // writes would be lost. Begun first, because a bare rollback outside a transaction makes PostgreSQL warn.
             Box::pin(async move {
-                connection.execute("rollback").await?;
+                sqlx::raw_sql("begin; rollback").execute(connection).await?;
                 Ok(true)
             })
         })
