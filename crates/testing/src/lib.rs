@@ -1,19 +1,28 @@
 //! Real PostgreSQL and NATS servers for tests and for the demo, and what tests need around them.
 //!
-//! Nothing here knows a service: a test crate brings its own wiring. Nothing here downloads either;
-//! `cargo xtask` obtains the servers' programs where the machine has none.
+//! With the feature `services` also what the tests of all services share. Nothing here knows one of them: a test
+//! crate says what it serves. Nothing here downloads either; `cargo xtask` obtains the servers' programs where the
+//! machine has none.
 
 mod database;
 mod environment;
 mod error;
 mod eventually;
+#[cfg(feature = "services")]
+pub mod golden;
+#[cfg(feature = "services")]
+pub mod log;
 mod nats;
 mod port;
 mod postgres;
 mod process;
 mod programs;
+#[cfg(feature = "services")]
+pub mod refusal;
 mod run_as;
 mod server_process;
+#[cfg(feature = "services")]
+pub mod stack;
 
 pub use database::{DatabaseError, TestDatabase};
 pub use environment::{

@@ -3,5 +3,8 @@
 use service::{ServiceName, process};
 
 fn main() -> anyhow::Result<()> {
-    Ok(process::run(ServiceName::Segmentation, segmentation::serve)?)
+    Ok(process::run(
+        ServiceName::Segmentation,
+        segmentation::serve,
+    )?)
 }

@@ -1,7 +1,8 @@
 //! The bytes of every event type and schema version that was ever stored decode for ever, and encode to the same bytes.
 
-use aggregate::{CustomerId, Partition, StreamId, TenantId};
+use aggregate::CustomerId;
 use event_log::{DecodeError, Encoded, Seal, Stored as _, StoredEvent, SubjectCipher};
+use testing::{golden::EVENT_ID, stack::tenant};
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
@@ -15,30 +16,13 @@ const CAMPAIGN: CampaignId = CampaignId(Uuid::from_u128(0xCA));
 const DECIDED_AT: OffsetDateTime = datetime!(2026-03-01 12:00:00.123456 UTC);
 const EFFECTIVE_AT: OffsetDateTime = datetime!(2026-03-01 11:59:59.5 UTC);
 
-fn tenant() -> TenantId {
-    TenantId::parse("demo").unwrap()
-}
-
 fn stored(type_: &str, schema_version: i16, payload: &[u8]) -> StoredEvent {
-    StoredEvent {
-        tenant: tenant(),
-        partition: Partition::parse(0).unwrap(),
-        position: 1,
-        stream_id: StreamId(Uuid::from_u128(1)),
-        version: 1,
-        event_id: Uuid::from_u128(2),
-        type_: type_.to_owned(),
-        schema_version,
-        payload: payload.to_vec().into(),
-        metadata: bytes::Bytes::new(),
-        occurred_at: DECIDED_AT,
-        recorded_at: DECIDED_AT,
-    }
+    testing::golden::stored(type_, schema_version, payload, DECIDED_AT)
 }
 
 fn encode(event: &LogEvent) -> Encoded {
     let cipher = SubjectCipher::none(&tenant());
-    let seal = Seal::new(&cipher, Uuid::from_u128(2));
+    let seal = Seal::new(&cipher, EVENT_ID);
     match event {
         LogEvent::Campaign(event) => Campaign::encode(event, &seal).unwrap(),
         LogEvent::Recipient(event) => Recipient::encode(event, &seal).unwrap(),

@@ -1,13 +1,17 @@
 //! Creating a campaign: what is kept, what is refused, what a repeat does.
 
 use contracts::{campaigns::v1 as pb, customers::v1 as customers};
+use testing::{
+    refusal::{malformed, preconditions, refused},
+    stack::tenant,
+};
 use tonic::Code;
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use crate::{
-    requests::{campaign, create, fields, get, refused},
-    stack::{Stack, TENANT, tenant},
+    requests::{campaign, create, get},
+    stack::Stack,
 };
 
 #[tokio::test]
@@ -127,15 +131,15 @@ async fn a_malformed_campaign_is_refused_at_the_field() {
         let mut request = campaign(segment);
         change(&mut request);
         let call = client.create_campaign(request);
-        let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-        assert_eq!(fields(&status), [field], "{status:?}");
+        malformed(&stack, &[field], call).await;
     }
     let nothing = client.create_campaign(pb::CreateCampaignRequest::default());
-    let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", nothing).await;
-    assert_eq!(
-        fields(&status),
-        ["name", "goal", "segment_id", "offer", "channel"]
-    );
+    malformed(
+        &stack,
+        &["name", "goal", "segment_id", "offer", "channel"],
+        nothing,
+    )
+    .await;
     stack.stop().await;
 }
 
@@ -148,11 +152,7 @@ async fn a_segment_that_the_tenant_has_not_is_refused() {
         let mut client = stack.client();
         let call = client.create_campaign(campaign(segment));
         let status = refused(&stack, Code::FailedPrecondition, "UNKNOWN_SEGMENT", call).await;
-        let violations = status
-            .get_details_precondition_failure()
-            .unwrap()
-            .violations;
-        assert_eq!(violations[0].subject, format!("segment/{segment}"));
+        assert_eq!(preconditions(&status), [format!("segment/{segment}")]);
     }
     stack.stop().await;
 }
@@ -219,19 +219,8 @@ async fn a_repeat_is_answered_as_the_first_time() {
 async fn who_may_not_write_writes_nothing() {
     let stack = Stack::start().await;
     let request = campaign(stack.segmentation.define(&tenant(), &[]));
-    let cases = [
-        (
-            stack.client_of(TENANT, &["campaigns.read", "segmentation.*"]),
-            Code::PermissionDenied,
-            "SCOPE_MISSING",
-        ),
-        (
-            stack.client_without_token(),
-            Code::Unauthenticated,
-            "TOKEN_MISSING",
-        ),
-    ];
-    for (mut client, code, reason) in cases {
+    let scopes = ["campaigns.read", "segmentation.*"];
+    for (mut client, code, reason) in stack.outsiders(&scopes) {
         refused(
             &stack,
             code,

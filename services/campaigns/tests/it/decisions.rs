@@ -6,13 +6,14 @@ use aggregate::CustomerId;
 use campaigns::domain::{CampaignId, draw};
 use contracts::{campaigns::v1 as pb, common::v1::EventMetadata, customers::v1 as customers};
 use prost::Message as _;
+use testing::stack::tenant;
 use time::macros::datetime;
 use uuid::Uuid;
 
 use crate::{
     peers::{consents, consents_to, registers, withdraws},
     requests::{campaign, decisions, refused_for, run, strangers},
-    stack::{Stack, tenant},
+    stack::Stack,
 };
 
 const SPRING: time::OffsetDateTime = datetime!(2026-03-01 0:00 UTC);

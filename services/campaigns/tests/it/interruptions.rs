@@ -1,13 +1,16 @@
 //! Deciding goes on where it was left, whatever was in its way.
 
 use contracts::campaigns::v1 as pb;
-use testing::eventually;
+use testing::{
+    eventually,
+    stack::{SOON, tenant},
+};
 use time::macros::datetime;
 
 use crate::{
     peers::consents,
     requests::{campaign, create, decisions, get, running, start_now, strangers},
-    stack::{SOON, Stack, tenant},
+    stack::Stack,
 };
 
 #[tokio::test]
@@ -112,12 +115,12 @@ async fn consents_that_are_on_their_way_are_waited_for() {
     let stack = Stack::start_with(&[("VEFA__PROJECTION__LEASE_MS", "300")]).await;
     // Somebody else holds the consents' partitions and does nothing.
     let stack = stack
-        .restart(async |pool| {
+        .restart(async |stack| {
             sqlx::query(
                 "update checkpoint set owner = gen_random_uuid(), lease_until = now() + interval '1 hour'
                  where projection = 'campaigns.consents'",
             )
-            .execute(pool)
+            .execute(&stack.pool)
             .await
             .unwrap();
         })

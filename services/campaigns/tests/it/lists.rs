@@ -1,14 +1,18 @@
 //! Reading campaigns and decisions: pages, and what is refused.
 
 use contracts::campaigns::v1 as pb;
+use testing::{
+    refusal::{malformed, refused},
+    stack::tenant,
+};
 use time::macros::datetime;
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
     peers::consents,
-    requests::{campaign, create, decisions, fields, get, refused, run, strangers},
-    stack::{Client, Stack, TENANT, tenant},
+    requests::{campaign, create, decisions, get, run, strangers},
+    stack::{Client, Stack},
 };
 
 async fn page(client: &mut Client, page_size: i32, page_token: &str) -> pb::ListCampaignsResponse {
@@ -116,14 +120,7 @@ async fn malformed_reads_are_refused_at_the_field() {
         ("campaign_id", get("x", "")),
         ("consistency_token", get(&id, "x")),
     ] {
-        let status = refused(
-            &stack,
-            Code::InvalidArgument,
-            "FIELD_VIOLATIONS",
-            client.get_campaign(request),
-        )
-        .await;
-        assert_eq!(fields(&status), [field]);
+        malformed(&stack, &[field], client.get_campaign(request)).await;
     }
     for (field, request) in [
         ("campaign_id", decisions_of("", 0, "")),
@@ -135,8 +132,7 @@ async fn malformed_reads_are_refused_at_the_field() {
         ),
     ] {
         let call = client.list_decisions(request);
-        let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-        assert_eq!(fields(&status), [field]);
+        malformed(&stack, &[field], call).await;
     }
     for (field, page_size, page_token) in [
         ("page_size", -1, ""),
@@ -147,8 +143,7 @@ async fn malformed_reads_are_refused_at_the_field() {
             page_size,
             page_token: page_token.to_owned(),
         });
-        let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-        assert_eq!(fields(&status), [field]);
+        malformed(&stack, &[field], call).await;
     }
     stack.stop().await;
 }
@@ -203,19 +198,8 @@ async fn stack_campaign(stack: &Stack) -> String {
 #[tokio::test]
 async fn who_may_not_read_is_told_nothing() {
     let stack = Stack::start().await;
-    let cases = [
-        (
-            stack.client_of(TENANT, &["campaigns.write", "customers.*"]),
-            Code::PermissionDenied,
-            "SCOPE_MISSING",
-        ),
-        (
-            stack.client_without_token(),
-            Code::Unauthenticated,
-            "TOKEN_MISSING",
-        ),
-    ];
-    for (mut client, code, reason) in cases {
+    let scopes = ["campaigns.write", "customers.*"];
+    for (mut client, code, reason) in stack.outsiders(&scopes) {
         refused(
             &stack,
             code,

@@ -2,16 +2,19 @@
 
 use aggregate::CustomerId;
 use contracts::campaigns::v1 as pb;
+use testing::{
+    refusal::{malformed, refused},
+    stack::tenant,
+};
 use time::{Duration, OffsetDateTime, macros::datetime};
 use tonic::Code;
 
 use crate::{
     peers::{buys, calls, consents, returns},
     requests::{
-        campaign, create, decisions, fields, moment, refused, run, running, start_as_of, start_now,
-        strangers,
+        campaign, create, decisions, moment, run, running, start_as_of, start_now, strangers,
     },
-    stack::{Client, Stack, tenant},
+    stack::{Client, Stack},
 };
 
 const THEN: OffsetDateTime = datetime!(1997-09-30 23:59:59 UTC);
@@ -238,14 +241,7 @@ async fn a_malformed_question_is_refused_at_the_field() {
         ("confidence_level", level(f64::NAN)),
         ("consistency_token", wrong_token),
     ] {
-        let status = refused(
-            &stack,
-            Code::InvalidArgument,
-            "FIELD_VIOLATIONS",
-            client.get_outcome(request),
-        )
-        .await;
-        assert_eq!(fields(&status), [field], "{status:?}");
+        malformed(&stack, &[field], client.get_outcome(request)).await;
     }
     stack.stop().await;
 }

@@ -1,58 +1,12 @@
-//! The services that the one under test follows: real logs, relays and servers, whose events the test writes.
+//! What the services that the one under test follows record, as the test has it.
 
 use aggregate::{CustomerId, TenantId};
-use contracts::{
-    common::v1::EventMetadata, customers::v1 as customers, interactions::v1 as interactions,
-};
-use event_log::{Append, Decision, EventLog, NewEvent, Request, Stream, timestamp};
+use contracts::{customers::v1 as customers, interactions::v1 as interactions};
+use event_log::{Append, EventLog, NewEvent, Stream, timestamp};
 use prost::{Message, Name};
-use service::{Config, Ground, ServiceName};
-use sqlx::migrate::Migrator;
+use testing::stack::tenant;
 use time::OffsetDateTime;
-use tokio::{net::TcpListener, task::JoinSet};
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-
-use crate::stack::tenant;
-
-/// Something that runs beside the test.
-pub(crate) struct Running {
-    shutdown: CancellationToken,
-    tasks: JoinSet<Result<(), Box<dyn std::error::Error + Send + Sync>>>,
-}
-
-impl Running {
-    pub(crate) fn new<Fut, E>(work: impl FnOnce(CancellationToken) -> Fut) -> Self
-    where
-        Fut: Future<Output = Result<(), E>> + Send + 'static,
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        let shutdown = CancellationToken::new();
-        let work = work(shutdown.clone());
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move { Ok(work.await?) });
-        Self { shutdown, tasks }
-    }
-
-    pub(crate) async fn stop(mut self) {
-        self.shutdown.cancel();
-        while let Some(ended) = self.tasks.join_next().await {
-            ended.unwrap().unwrap();
-        }
-    }
-}
-
-/// A service that has a log and nothing else.
-pub(crate) async fn serve_log(
-    config: &Config,
-    name: ServiceName,
-    listener: TcpListener,
-) -> (Running, EventLog) {
-    let ground = Ground::open(name, config, Migrator::DEFAULT).await.unwrap();
-    let log = ground.log().clone();
-    let running = Running::new(|stop| ground.serve(listener, stop, |server| server));
-    (running, log)
-}
 
 /// An event as it was appended.
 pub(crate) struct Appended {
@@ -68,12 +22,6 @@ async fn append<M: Message + Name>(
     at: OffsetDateTime,
 ) -> Appended {
     assert_eq!(M::full_name(), type_);
-    let request = Request {
-        tenant: stream.tenant.clone(),
-        metadata: EventMetadata::default(),
-        now: at,
-        idempotency: None,
-    };
     let event_id = Uuid::now_v7();
     let versions = log.read_stream(&stream).await.unwrap().len();
     let append = Append {
@@ -90,11 +38,7 @@ async fn append<M: Message + Name>(
         }],
         new_key: None,
     };
-    let decision = Decision::new([append], &());
-    let committed = log
-        .transact::<_, _, std::convert::Infallible>(&request, || async { Ok(decision.clone()) })
-        .await
-        .unwrap();
+    let committed = testing::log::append(log, at, vec![append]).await;
     Appended {
         event_id,
         token: committed.token.to_string(),

@@ -2,12 +2,13 @@
 
 use aggregate::TenantId;
 use contracts::customers::v1::{Channel, Purpose};
+use testing::{log, stack::tenant};
 use time::{Duration, macros::datetime};
 
 use crate::{
     peers::{buys, calls, consents, consents_to, registers, returns, withdraws},
-    requests::{campaign, create, get, run, start_as_of, strangers},
-    stack::{Stack, tenant},
+    requests::{campaign, create, get, run, running, start_as_of, strangers},
+    stack::Stack,
 };
 
 const TABLES: [&str; 5] = [
@@ -25,25 +26,13 @@ const PROJECTIONS: [&str; 3] = [
 
 async fn caught_up(stack: &Stack) {
     let logs = [
-        stack.written().await.0,
-        total(&stack.customers).await,
-        total(&stack.interactions).await,
+        stack.events().await,
+        log::events(&stack.customers).await,
+        log::events(&stack.interactions).await,
     ];
     for (projection, events) in PROJECTIONS.into_iter().zip(logs) {
         stack.applied(projection, events).await;
     }
-}
-
-async fn total(log: &event_log::EventLog) -> i64 {
-    log.heads().await.unwrap().values().sum()
-}
-
-async fn all_rows(stack: &Stack) -> Vec<(&'static str, Vec<String>)> {
-    let mut rows = Vec::new();
-    for table in TABLES {
-        rows.push((table, stack.rows(table).await));
-    }
-    rows
 }
 
 #[tokio::test]
@@ -93,38 +82,19 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
         .start_campaign(start_as_of(&past, at + Duration::HOUR))
         .await
         .unwrap();
-    let past = crate::requests::running(&mut client, &past).await;
+    let past = running(&mut client, &past).await;
     caught_up(&stack).await;
-    let rows = all_rows(&stack).await;
-    let sizes: Vec<_> = rows
-        .iter()
-        .map(|(table, rows)| (*table, rows.len()))
-        .collect();
+    let rows = stack.dump(&TABLES).await;
+    let sizes: Vec<_> = TABLES.into_iter().zip(rows.iter().map(Vec::len)).collect();
     assert_eq!(sizes[0], ("campaign", 3));
     assert_eq!(sizes[1], ("decision", 60));
     assert_eq!(sizes[3], ("consent", 40));
     assert_eq!(sizes[4], ("purchase", 45));
 
-    let forget = "delete from checkpoint where projection like 'campaigns.%'";
-    let stack = stack
-        .restart(async |pool| {
-            sqlx::query(forget).execute(pool).await.unwrap();
-        })
-        .await;
-    caught_up(&stack).await;
-    assert_eq!(all_rows(&stack).await, rows, "applied twice");
-    let stack = stack
-        .restart(async |pool| {
-            let truncate = format!("truncate {}", TABLES.join(", "));
-            sqlx::query(sqlx::AssertSqlSafe(truncate))
-                .execute(pool)
-                .await
-                .unwrap();
-            sqlx::query(forget).execute(pool).await.unwrap();
-        })
-        .await;
-    caught_up(&stack).await;
-    assert_eq!(all_rows(&stack).await, rows, "rebuilt from zero");
+    let stack = stack.rebuilt(&PROJECTIONS, &[]).await;
+    assert_eq!(stack.dump(&TABLES).await, rows, "applied twice");
+    let stack = stack.rebuilt(&PROJECTIONS, &TABLES).await;
+    assert_eq!(stack.dump(&TABLES).await, rows, "rebuilt from zero");
     let mut client = stack.client();
     for campaign in [real, past] {
         assert_eq!(get(&mut client, &campaign.campaign_id).await, campaign);

@@ -1,15 +1,13 @@
-//! Requests as clients send them, and what is asserted of every refusal.
+//! Requests as clients send them.
 
 use aggregate::CustomerId;
 use contracts::{campaigns::v1 as pb, customers::v1 as customers};
 use event_log::timestamp;
-use testing::eventually;
+use testing::{eventually, stack::SOON};
 use time::OffsetDateTime;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use crate::stack::{Client, SOON, Stack};
+use crate::stack::Client;
 
 pub(crate) fn moment(at: OffsetDateTime) -> Option<prost_types::Timestamp> {
     Some(timestamp::to_proto(at))
@@ -128,41 +126,4 @@ pub(crate) fn refused_for(campaign: &pb::Campaign, reason: pb::RefusalReason) ->
         .iter()
         .find(|count| count.reason() == reason);
     count.map_or(0, |count| count.customers)
-}
-
-/// Asserts that a call is refused with this code and reason, and that nothing was written.
-pub(crate) async fn refused<T: std::fmt::Debug>(
-    stack: &Stack,
-    code: Code,
-    reason: &str,
-    call: impl Future<Output = Result<T, Status>>,
-) -> Status {
-    let before = stack.written().await;
-    let status = call.await.expect_err("the call should be refused");
-    assert_eq!(status.code(), code, "{status:?}");
-    let info = status
-        .get_details_error_info()
-        .expect("every refusal has an ErrorInfo");
-    assert_eq!(
-        (info.reason.as_str(), info.domain.as_str()),
-        (reason, "vefa"),
-        "{status:?}"
-    );
-    assert_eq!(
-        stack.written().await,
-        before,
-        "a refused call wrote something"
-    );
-    status
-}
-
-/// The fields that a refusal finds fault with.
-pub(crate) fn fields(status: &Status) -> Vec<String> {
-    let bad = status
-        .get_details_bad_request()
-        .expect("INVALID_ARGUMENT names its fields");
-    bad.field_violations
-        .into_iter()
-        .map(|violation| violation.field)
-        .collect()
 }

@@ -2,12 +2,13 @@
 
 use contracts::campaigns::v1 as pb;
 use prost::Message as _;
+use testing::stack::tenant;
 use time::{Duration, OffsetDateTime, macros::datetime};
 
 use crate::{
     peers::{consents, withdraws},
     requests::{campaign, create, decisions, moment, run, running, start_as_of, strangers},
-    stack::{Stack, tenant},
+    stack::Stack,
 };
 
 const THEN: OffsetDateTime = datetime!(1997-09-30 23:59:59.999999 UTC);

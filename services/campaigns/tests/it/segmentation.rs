@@ -6,17 +6,12 @@ use std::{
 };
 
 use aggregate::{CustomerId, TenantId};
-use contracts::segmentation::v1::{
-    self as pb,
-    segmentation_service_server::{SegmentationService, SegmentationServiceServer},
-};
+use contracts::segmentation::v1::{self as pb, segmentation_service_server::SegmentationService};
 use prost_types::Timestamp;
-use service::{Authenticator, Caller, Config, Secret, Server, Tasks, limited, status};
-use tokio::{net::TcpListener, sync::Semaphore};
+use service::{Caller, status};
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
-
-use crate::peers::Running;
 
 /// As many pages as a test may ask for.
 const UNLIMITED: usize = 1_000_000;
@@ -122,19 +117,6 @@ impl Segmentation {
             .cloned()
             .ok_or_else(|| status::not_found("segment", id))
     }
-}
-
-pub(crate) fn serve_segmentation(
-    config: &Config,
-    secret: &Secret,
-    listener: TcpListener,
-    segmentation: Segmentation,
-) -> Running {
-    let authenticator = Authenticator::new(secret, &config.auth);
-    let server = Server::new(config, authenticator, contracts::FILE_DESCRIPTOR_SET).add_service(
-        limited!(SegmentationServiceServer::new(segmentation), config.limits),
-    );
-    Running::new(|stop| server.serve(listener, stop, Tasks::new()))
 }
 
 fn not_part_of_the_test<T>() -> Result<Response<T>, Status> {

@@ -1,17 +1,18 @@
 //! Starting a campaign: once, for a moment that is not in the future.
 
 use contracts::campaigns::v1 as pb;
+use testing::{
+    refusal::{malformed, refused},
+    stack::tenant,
+};
 use time::{Duration, macros::datetime};
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
     peers::consents,
-    requests::{
-        campaign, create, fields, get, moment, refused, run, running, start_as_of, start_now,
-        strangers,
-    },
-    stack::{Stack, tenant},
+    requests::{campaign, create, get, moment, run, running, start_as_of, start_now, strangers},
+    stack::Stack,
 };
 
 #[tokio::test]
@@ -108,8 +109,7 @@ async fn a_malformed_start_is_refused_at_the_field() {
     ];
     for (field, request) in cases {
         let call = client.start_campaign(request);
-        let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-        assert_eq!(fields(&status), [field], "{status:?}");
+        malformed(&stack, &[field], call).await;
     }
     assert_eq!(
         get(&mut client, &id).await.state(),

@@ -2,12 +2,13 @@
 
 use contracts::customers::v1 as pb;
 use service::clock;
+use testing::refusal::refused;
 use time::Duration;
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
-    requests::{consent, get, moment, refused, register, registration, withdrawal},
+    requests::{consent, get, moment, register, registration, withdrawal},
     stack::Stack,
 };
 

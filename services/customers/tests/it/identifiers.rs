@@ -1,12 +1,12 @@
 //! Identifiers: one owner at a time.
 
 use contracts::customers::v1 as pb;
+use testing::refusal::{malformed, reason, refused};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 
 use crate::{
-    requests::{addition, email, external, get, malformed, phone, refused, register, registration},
+    requests::{addition, email, external, get, phone, register, registration},
     stack::{Client, Stack},
 };
 
@@ -174,10 +174,7 @@ async fn of_64_who_claim_an_email_at_once_one_gets_it() {
             Ok(winner) => winners.push(winner),
             Err(status) => {
                 assert_eq!(status.code(), Code::AlreadyExists, "{status:?}");
-                assert_eq!(
-                    status.get_details_error_info().unwrap().reason,
-                    "IDENTIFIER_TAKEN"
-                );
+                assert_eq!(reason(&status), "IDENTIFIER_TAKEN");
             }
         }
     }

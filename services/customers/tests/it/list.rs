@@ -1,21 +1,17 @@
 //! The list of customers.
 
-use std::collections::BTreeMap;
-
 use contracts::customers::v1 as pb;
-use sqlx::PgPool;
-use testing::eventually;
+use testing::refusal::{malformed, refused};
 use time::{Duration, OffsetDateTime, macros::datetime};
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
-    requests::{
-        addition, ayse, consent, email, malformed, moment, refused, register, registration, update,
-    },
-    stack::{Client, SOON, Stack},
+    requests::{addition, ayse, consent, email, moment, register, registration, update},
+    stack::{Client, Stack},
 };
 
+const PROJECTION: &str = "customers.list";
 const FIRST: OffsetDateTime = datetime!(1997-01-01 00:00 UTC);
 
 fn known_since(days: i64, id: u128) -> pb::RegisterCustomerRequest {
@@ -200,27 +196,6 @@ async fn a_list_that_cannot_come_so_far_says_so_at_the_deadline() {
     stack.stop().await;
 }
 
-/// Rows as text by customer, once the list has applied the whole log.
-async fn rows(pool: &PgPool) -> BTreeMap<Uuid, String> {
-    eventually(SOON, "the list to apply the whole log", || async {
-        let behind: i64 = sqlx::query_scalar(
-            "select count(*) from log_head h left join checkpoint c on c.projection = 'customers.list' and c.partition = h.partition
-             where coalesce(c.position, 0) < h.position",
-        )
-        .fetch_one(pool)
-        .await
-        .unwrap();
-        (behind == 0).then_some(())
-    })
-    .await;
-    let rows: Vec<(Uuid, String)> =
-        sqlx::query_as("select customer_id, r::text from customer_list r")
-            .fetch_all(pool)
-            .await
-            .unwrap();
-    rows.into_iter().collect()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn rebuilt_from_zero_or_applied_twice_the_list_is_the_same() {
     let stack = Stack::start().await;
@@ -244,31 +219,15 @@ async fn rebuilt_from_zero_or_applied_twice_the_list_is_the_same() {
             .await
             .unwrap();
     }
-    let before = rows(&stack.pool).await;
+    stack.applied(PROJECTION, stack.events().await).await;
+    let before = stack.rows("customer_list").await;
     assert_eq!(before.len(), 30);
 
-    let stack = stack
-        .restart(async |pool| {
-            sqlx::query("delete from customer_list")
-                .execute(pool)
-                .await
-                .unwrap();
-            sqlx::query("delete from checkpoint where projection = 'customers.list'")
-                .execute(pool)
-                .await
-                .unwrap();
-        })
-        .await;
-    assert_eq!(rows(&stack.pool).await, before, "rebuilt from zero");
-
-    let stack = stack
-        .restart(async |pool| {
-            sqlx::query("delete from checkpoint where projection = 'customers.list'")
-                .execute(pool)
-                .await
-                .unwrap();
-        })
-        .await;
-    assert_eq!(rows(&stack.pool).await, before, "applied twice");
+    let stack = stack.rebuilt(&[PROJECTION], &["customer_list"]).await;
+    let rows = stack.rows("customer_list").await;
+    assert_eq!(rows, before, "rebuilt from zero");
+    let stack = stack.rebuilt(&[PROJECTION], &[]).await;
+    let rows = stack.rows("customer_list").await;
+    assert_eq!(rows, before, "applied twice");
     stack.stop().await;
 }

@@ -3,11 +3,11 @@
 use async_nats::jetstream::{self, consumer};
 use contracts::customers::v1 as pb;
 use futures::StreamExt as _;
-use testing::eventually;
+use testing::{eventually, stack::SOON};
 
 use crate::{
     requests::{addition, ayse, email, external, phone, register, registration, update},
-    stack::{SOON, Stack},
+    stack::Stack,
 };
 
 /// Parts of what the requests of this test give away, in any case.

@@ -2,10 +2,11 @@
 
 use contracts::customers::v1 as pb;
 use service::clock;
+use testing::refusal::refused;
 use tonic::Code;
 
 use crate::{
-    requests::{ayse, get, moment, refused, register, registration, update},
+    requests::{ayse, get, moment, register, registration, update},
     stack::Stack,
 };
 

@@ -2,14 +2,15 @@
 
 use contracts::customers::v1 as pb;
 use service::clock;
+use testing::refusal::{malformed, refused};
 use time::Duration;
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
     requests::{
-        addition, ayse, consent, email, external, malformed, moment, phone, refused, register,
-        registration, update, withdrawal,
+        addition, ayse, consent, email, external, moment, phone, register, registration, update,
+        withdrawal,
     },
     stack::{Client, Stack},
 };

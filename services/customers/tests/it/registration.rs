@@ -2,12 +2,13 @@
 
 use contracts::customers::v1 as pb;
 use service::clock;
+use testing::refusal::refused;
 use time::{Duration, macros::datetime};
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
-    requests::{ayse, email, external, get, moment, phone, refused, register, registration},
+    requests::{ayse, email, external, get, moment, phone, register, registration},
     stack::Stack,
 };
 

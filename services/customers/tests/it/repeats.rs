@@ -4,13 +4,12 @@ use std::fmt::Debug;
 
 use contracts::customers::v1 as pb;
 use service::clock;
+use testing::refusal::refused;
 use time::Duration;
 use tonic::{Code, Response, Status};
 
 use crate::{
-    requests::{
-        addition, ayse, consent, get, phone, refused, register, registration, update, withdrawal,
-    },
+    requests::{addition, ayse, consent, get, phone, register, registration, update, withdrawal},
     stack::Stack,
 };
 

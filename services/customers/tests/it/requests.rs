@@ -1,13 +1,11 @@
-//! Requests as clients send them, and what is asserted of every refusal.
+//! Requests as clients send them.
 
 use contracts::customers::v1 as pb;
 use event_log::timestamp;
 use prost_types::FieldMask;
 use time::OffsetDateTime;
-use tonic::{Code, Status};
-use tonic_types::StatusExt as _;
 
-use crate::stack::{Client, Stack};
+use crate::stack::Client;
 
 pub(crate) fn moment(at: OffsetDateTime) -> Option<prost_types::Timestamp> {
     Some(timestamp::to_proto(at))
@@ -124,48 +122,4 @@ pub(crate) fn withdrawal(
         source: "phone".to_owned(),
         withdrawn_time: moment(withdrawn),
     }
-}
-
-/// Asserts that a call is refused with this code and reason, and that nothing was written.
-pub(crate) async fn refused<T: std::fmt::Debug>(
-    stack: &Stack,
-    code: Code,
-    reason: &str,
-    call: impl Future<Output = Result<T, Status>>,
-) -> Status {
-    let before = stack.written().await;
-    let status = call.await.expect_err("the call should be refused");
-    assert_eq!(status.code(), code, "{status:?}");
-    let info = status
-        .get_details_error_info()
-        .expect("every refusal has an ErrorInfo");
-    assert_eq!(
-        (info.reason.as_str(), info.domain.as_str()),
-        (reason, "vefa"),
-        "{status:?}"
-    );
-    assert_eq!(
-        stack.written().await,
-        before,
-        "a refused call wrote something"
-    );
-    status
-}
-
-/// Asserts that a call is refused because of these fields.
-pub(crate) async fn malformed<T: std::fmt::Debug>(
-    stack: &Stack,
-    fields: &[&str],
-    call: impl Future<Output = Result<T, Status>>,
-) {
-    let status = refused(stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-    let bad = status
-        .get_details_bad_request()
-        .expect("INVALID_ARGUMENT names its fields");
-    let found: Vec<_> = bad
-        .field_violations
-        .iter()
-        .map(|violation| violation.field.as_str())
-        .collect();
-    assert_eq!(found, fields, "{status:?}");
 }

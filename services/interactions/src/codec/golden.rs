@@ -1,8 +1,10 @@
 //! The bytes of every event type and schema version that was ever stored decode for ever.
 
-use aggregate::{Partition, StreamId, TenantId};
-use event_log::{DecodeError, Seal, Stored, StoredEvent, SubjectCipher};
-use uuid::Uuid;
+use event_log::{DecodeError, Stored as _, StoredEvent, SubjectCipher};
+use testing::{
+    golden::{assert_golden, assert_golden_sealed},
+    stack::tenant,
+};
 
 use super::{
     purchase::{PURCHASE_RECORDED, RETURN_RECORDED},
@@ -13,67 +15,36 @@ use crate::domain::{
     touchpoint::{self, Touchpoint, TouchpointEvent},
 };
 
-const EVENT_ID: Uuid = Uuid::from_u128(0xE);
-
-fn tenant() -> TenantId {
-    TenantId::parse("demo").unwrap()
-}
-
 /// The cipher under which the golden summary was sealed.
 fn cipher() -> SubjectCipher {
     SubjectCipher::with_key(&tenant(), touchpoint::tests::facts().customer, [7; 32])
 }
 
-fn stored(type_: &str, schema_version: i16, payload: &'static [u8]) -> StoredEvent {
+fn stored(type_: &str, schema_version: i16, payload: &[u8]) -> StoredEvent {
     let at = touchpoint::tests::facts().received_at;
-    StoredEvent {
-        tenant: tenant(),
-        partition: Partition::parse(0).unwrap(),
-        position: 1,
-        stream_id: StreamId(Uuid::from_u128(1)),
-        version: 1,
-        event_id: EVENT_ID,
-        type_: type_.to_owned(),
-        schema_version,
-        payload: payload.into(),
-        metadata: bytes::Bytes::new(),
-        occurred_at: at,
-        recorded_at: at,
-    }
-}
-
-fn is_golden<A: Stored>(event: &A::Event, type_: &'static str, golden: &'static [u8]) {
-    let decoded = A::decode(&stored(type_, 1, golden), &cipher()).unwrap();
-    assert_eq!(&decoded, event);
-    let encoded = A::encode(event, &Seal::new(&cipher(), EVENT_ID)).unwrap();
-    assert_eq!((encoded.type_, encoded.schema_version), (type_, 1));
-    // A seal is never the same twice, so that sealed events are compared as decoded only.
-    if type_ != TOUCHPOINT_RECORDED {
-        assert_eq!(encoded.payload, golden);
-    }
+    testing::golden::stored(type_, schema_version, payload, at)
 }
 
 #[test]
 fn purchase_recorded_v1() {
     let event = PurchaseEvent::PurchaseRecorded(purchase::tests::facts(&[1999, 401]));
     let golden = include_bytes!("../../tests/golden/purchase_recorded.v1.bin");
-    is_golden::<Purchase>(&event, PURCHASE_RECORDED, golden);
+    assert_golden::<Purchase>(&event, &stored(PURCHASE_RECORDED, 1, golden), &cipher());
 }
 
 #[test]
 fn return_recorded_v1() {
     let event = PurchaseEvent::ReturnRecorded(purchase::tests::facts(&[1999]));
     let golden = include_bytes!("../../tests/golden/return_recorded.v1.bin");
-    is_golden::<Purchase>(&event, RETURN_RECORDED, golden);
+    assert_golden::<Purchase>(&event, &stored(RETURN_RECORDED, 1, golden), &cipher());
 }
 
 #[test]
 fn touchpoint_recorded_v1() {
     let event = TouchpointEvent::TouchpointRecorded(touchpoint::tests::facts());
     let golden = include_bytes!("../../tests/golden/touchpoint_recorded.v1.bin");
-    is_golden::<Touchpoint>(&event, TOUCHPOINT_RECORDED, golden);
-    let clear = b"parcel";
-    assert!(!golden.windows(clear.len()).any(|window| window == clear));
+    let stored = stored(TOUCHPOINT_RECORDED, 1, golden);
+    assert_golden_sealed::<Touchpoint>(&event, &stored, &cipher(), &["parcel"]);
 }
 
 #[test]

@@ -2,19 +2,22 @@
 
 use contracts::interactions::v1 as pb;
 use futures::StreamExt as _;
+use testing::{refusal::refused, stack::TENANT};
 use tonic::Code;
 
 use crate::{
     peer::append_registered,
-    requests::{FIRST, purchase, record, refused, touch, touchpoint},
-    stack::{Stack, TENANT},
+    requests::{FIRST, purchase, record, touch, touchpoint},
+    stack::Stack,
 };
+
+const PROJECTION: &str = "interactions.known_customers";
 
 #[tokio::test]
 async fn a_customer_of_whom_the_log_told_is_not_asked_for() {
     let stack = Stack::start().await;
     let customer = append_registered(&stack.customers_log, TENANT, FIRST).await;
-    let rows = stack.rows("known_customer", 1).await;
+    let rows = stack.rows_once("known_customer", 1).await;
     assert!(rows[0].contains(&customer.to_string()), "{rows:?}");
     record(&mut stack.client(), purchase(customer, "1"))
         .await
@@ -53,7 +56,7 @@ async fn without_the_customers_service_nobody_is_refused_as_unknown() {
     let stack = Stack::start_with(&[("VEFA__PEERS__CUSTOMERS", "http://127.0.0.1:1")]).await;
     let mut client = stack.client();
     let known = append_registered(&stack.customers_log, TENANT, FIRST).await;
-    stack.rows("known_customer", 1).await;
+    stack.rows_once("known_customer", 1).await;
     record(&mut client, purchase(known, "1")).await.unwrap();
 
     let stranger = stack.customer();
@@ -98,39 +101,12 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
         let tenant = ["demo", "other"][n % 2];
         append_registered(&stack.customers_log, tenant, FIRST).await;
     }
-    let rows = stack.rows("known_customer", 10).await;
-    let forget = "delete from checkpoint where projection = 'interactions.known_customers'";
-    let stack = stack
-        .restart(async |pool| {
-            sqlx::query(forget).execute(pool).await.unwrap();
-        })
-        .await;
-    caught_up(&stack).await;
-    assert_eq!(stack.rows("known_customer", 10).await, rows);
-    let stack = stack
-        .restart(async |pool| {
-            sqlx::query("truncate known_customer")
-                .execute(pool)
-                .await
-                .unwrap();
-            sqlx::query(forget).execute(pool).await.unwrap();
-        })
-        .await;
-    caught_up(&stack).await;
-    assert_eq!(stack.rows("known_customer", 10).await, rows);
+    let rows = stack.rows_once("known_customer", 10).await;
+    // Each registration is two events.
+    stack.applied(PROJECTION, 20).await;
+    let stack = stack.rebuilt(&[PROJECTION], &[]).await;
+    assert_eq!(stack.rows("known_customer").await, rows, "applied twice");
+    let stack = stack.rebuilt(&[PROJECTION], &["known_customer"]).await;
+    assert_eq!(stack.rows("known_customer").await, rows, "from zero");
     stack.stop().await;
-}
-
-/// Each registration is two events.
-async fn caught_up(stack: &Stack) {
-    testing::eventually(crate::stack::SOON, "the follower at the end of the customers log", || async {
-        let applied: Option<i64> = sqlx::query_scalar(
-            "select sum(position)::bigint from checkpoint where projection = 'interactions.known_customers'",
-        )
-        .fetch_one(&stack.pool)
-        .await
-        .unwrap();
-        (applied == Some(20)).then_some(())
-    })
-    .await;
 }

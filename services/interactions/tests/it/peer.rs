@@ -10,9 +10,7 @@ use std::{
 
 use aggregate::{CustomerId, StreamId, TenantId};
 use contracts::customers::v1::{self as pb, customers_service_server::CustomersService};
-use event_log::{
-    Append, Decision, EventLog, NewEvent, Request as CommandRequest, Stream, timestamp,
-};
+use event_log::{Append, EventLog, NewEvent, Stream, timestamp};
 use prost::Message as _;
 use service::{Caller, status};
 use time::OffsetDateTime;
@@ -62,12 +60,6 @@ pub(crate) async fn append_registered(
         customer_id: customer.to_string(),
         ..pb::IdentifierClaimed::default()
     };
-    let request = CommandRequest {
-        tenant: tenant.clone(),
-        metadata: contracts::common::v1::EventMetadata::default(),
-        now: at,
-        idempotency: None,
-    };
     let append = |stream: Stream, type_, payload: Vec<u8>| Append {
         stream,
         stream_type: "customer",
@@ -82,7 +74,7 @@ pub(crate) async fn append_registered(
         }],
         new_key: None,
     };
-    let appends = [
+    let appends = vec![
         append(
             Stream::of_customer(&tenant, customer).without_subject(),
             "vefa.customers.v1.CustomerRegistered",
@@ -94,10 +86,7 @@ pub(crate) async fn append_registered(
             claimed.encode_to_vec(),
         ),
     ];
-    let decision = Decision::new(appends, &());
-    log.transact::<_, _, std::convert::Infallible>(&request, || async { Ok(decision.clone()) })
-        .await
-        .unwrap();
+    testing::log::append(log, at, appends).await;
     customer
 }
 

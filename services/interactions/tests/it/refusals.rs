@@ -2,14 +2,14 @@
 
 use aggregate::CustomerId;
 use contracts::interactions::v1 as pb;
+use testing::refusal::{fields, malformed, preconditions, refused};
 use time::{Duration, macros::datetime};
 use tonic::Code;
-use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use crate::{
-    requests::{fields, line, moment, purchase, record, refused, touch, touchpoint},
-    stack::{Stack, TENANT},
+    requests::{line, moment, purchase, record, touch, touchpoint},
+    stack::Stack,
 };
 
 /// Makes a good request bad.
@@ -94,16 +94,14 @@ async fn a_malformed_purchase_is_refused_at_the_field() {
         let mut sent = purchase(customer, "1");
         change(&mut sent);
         let call = record(&mut client, sent);
-        let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-        assert_eq!(fields(&status), [field], "{status:?}");
+        let status = malformed(&stack, &[field], call).await;
         assert!(
             status.message().starts_with(&format!("{field}: ")),
             "{status:?}"
         );
     }
     let nothing = client.record_purchase(pb::RecordPurchaseRequest::default());
-    let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", nothing).await;
-    assert_eq!(fields(&status), ["purchase"]);
+    malformed(&stack, &["purchase"], nothing).await;
     stack.stop().await;
 }
 
@@ -124,16 +122,9 @@ async fn everything_wrong_is_told_in_one_answer() {
         lines: vec![line(1, 1), line(1, -2), line(-3, 1)],
         ..pb::Purchase::default()
     };
-    let status = refused(
+    malformed(
         &stack,
-        Code::InvalidArgument,
-        "FIELD_VIOLATIONS",
-        record(&mut client, sent),
-    )
-    .await;
-    assert_eq!(
-        fields(&status),
-        [
+        &[
             "purchase.source",
             "purchase.source_id",
             "purchase.customer_id",
@@ -142,8 +133,10 @@ async fn everything_wrong_is_told_in_one_answer() {
             "purchase.currency_code",
             "purchase.lines[1].amount_minor",
             "purchase.lines[2].quantity",
-        ]
-    );
+        ],
+        record(&mut client, sent),
+    )
+    .await;
 
     // 800 mistakes would not fit into the headers that a client takes.
     let mut sent = purchase(stack.customer(), "1");
@@ -206,12 +199,10 @@ async fn a_malformed_contact_is_refused_at_the_field() {
         let mut sent = touchpoint(customer, "1");
         change(&mut sent);
         let call = touch(&mut client, sent);
-        let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-        assert_eq!(fields(&status), [field], "{status:?}");
+        malformed(&stack, &[field], call).await;
     }
     let nothing = client.record_touchpoint(pb::RecordTouchpointRequest::default());
-    let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", nothing).await;
-    assert_eq!(fields(&status), ["touchpoint"]);
+    malformed(&stack, &["touchpoint"], nothing).await;
     stack.stop().await;
 }
 
@@ -224,11 +215,7 @@ async fn an_unknown_customer_is_refused() {
     for customer in [nobody, theirs] {
         let call = record(&mut client, purchase(customer, "1"));
         let status = refused(&stack, Code::FailedPrecondition, "UNKNOWN_CUSTOMER", call).await;
-        let violations = status
-            .get_details_precondition_failure()
-            .unwrap()
-            .violations;
-        assert_eq!(violations[0].subject, format!("customer/{customer}"));
+        assert_eq!(preconditions(&status), [format!("customer/{customer}")]);
         let call = touch(&mut client, touchpoint(customer, "1"));
         refused(&stack, Code::FailedPrecondition, "UNKNOWN_CUSTOMER", call).await;
     }
@@ -239,19 +226,8 @@ async fn an_unknown_customer_is_refused() {
 async fn who_may_not_write_writes_nothing() {
     let stack = Stack::start().await;
     let customer = stack.customer();
-    let cases = [
-        (
-            stack.client_of(TENANT, &["interactions.read", "customers.*"]),
-            Code::PermissionDenied,
-            "SCOPE_MISSING",
-        ),
-        (
-            stack.client_without_token(),
-            Code::Unauthenticated,
-            "TOKEN_MISSING",
-        ),
-    ];
-    for (mut client, code, reason) in cases {
+    let scopes = ["interactions.read", "customers.*"];
+    for (mut client, code, reason) in stack.outsiders(&scopes) {
         refused(
             &stack,
             code,

@@ -1,13 +1,12 @@
-//! Requests as other systems send them, and what is asserted of every refusal.
+//! Requests as other systems send them.
 
 use aggregate::CustomerId;
 use contracts::interactions::v1 as pb;
 use event_log::timestamp;
 use time::{OffsetDateTime, macros::datetime};
-use tonic::{Code, Response, Status};
-use tonic_types::StatusExt as _;
+use tonic::{Response, Status};
 
-use crate::stack::{Client, Stack};
+use crate::stack::Client;
 
 /// When the first purchase of a test happens.
 pub(crate) const FIRST: OffsetDateTime = datetime!(1997-01-01 10:00:00.25 UTC);
@@ -78,41 +77,4 @@ pub(crate) async fn touch(
     client
         .record_touchpoint(pb::RecordTouchpointRequest { touchpoint })
         .await
-}
-
-/// Asserts that a call is refused with this code and reason, and that nothing was written.
-pub(crate) async fn refused<T: std::fmt::Debug>(
-    stack: &Stack,
-    code: Code,
-    reason: &str,
-    call: impl Future<Output = Result<T, Status>>,
-) -> Status {
-    let before = stack.written().await;
-    let status = call.await.expect_err("the call should be refused");
-    assert_eq!(status.code(), code, "{status:?}");
-    let info = status
-        .get_details_error_info()
-        .expect("every refusal has an ErrorInfo");
-    assert_eq!(
-        (info.reason.as_str(), info.domain.as_str()),
-        (reason, "vefa"),
-        "{status:?}"
-    );
-    assert_eq!(
-        stack.written().await,
-        before,
-        "a refused call wrote something"
-    );
-    status
-}
-
-/// The fields that a refusal finds fault with.
-pub(crate) fn fields(status: &Status) -> Vec<String> {
-    let bad = status
-        .get_details_bad_request()
-        .expect("INVALID_ARGUMENT names its fields");
-    bad.field_violations
-        .into_iter()
-        .map(|violation| violation.field)
-        .collect()
 }

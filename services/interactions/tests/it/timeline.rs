@@ -2,13 +2,16 @@
 
 use aggregate::CustomerId;
 use contracts::interactions::v1::{self as pb, timeline_entry::Interaction};
+use testing::refusal::{malformed, refused};
 use time::Duration;
 use tonic::{Code, Status};
 
 use crate::{
-    requests::{FIRST, fields, moment, purchase, record, refused, touch, touchpoint},
-    stack::{Client, Stack, TENANT},
+    requests::{FIRST, moment, purchase, record, touch, touchpoint},
+    stack::{Client, Stack},
 };
+
+const PROJECTION: &str = "interactions.timeline";
 
 /// The first page.
 pub(crate) async fn list(client: &mut Client, customer: CustomerId) -> pb::ListTimelineResponse {
@@ -186,14 +189,7 @@ async fn as_of_a_moment_shows_what_had_happened_by_then() {
             page_token: page.next_page_token.clone(),
             ..other
         };
-        let status = refused(
-            &stack,
-            Code::InvalidArgument,
-            "FIELD_VIOLATIONS",
-            ask(&mut client, other),
-        )
-        .await;
-        assert_eq!(fields(&status), ["page_token"]);
+        malformed(&stack, &["page_token"], ask(&mut client, other)).await;
     }
     stack.stop().await;
 }
@@ -238,15 +234,8 @@ async fn malformed_and_foreign_requests_are_refused() {
             },
         ),
     ];
-    for (expected, malformed) in cases {
-        let status = refused(
-            &stack,
-            Code::InvalidArgument,
-            "FIELD_VIOLATIONS",
-            ask(&mut client, malformed),
-        )
-        .await;
-        assert_eq!(fields(&status), expected);
+    for (expected, request) in cases {
+        malformed(&stack, &expected, ask(&mut client, request)).await;
     }
     let nobody = request(CustomerId(uuid::Uuid::new_v4()));
     refused(
@@ -264,22 +253,9 @@ async fn malformed_and_foreign_requests_are_refused() {
         ask(&mut foreign, good.clone()),
     )
     .await;
-    let mut writer = stack.client_of(TENANT, &["interactions.write"]);
-    refused(
-        &stack,
-        Code::PermissionDenied,
-        "SCOPE_MISSING",
-        ask(&mut writer, good.clone()),
-    )
-    .await;
-    let mut nobody = stack.client_without_token();
-    refused(
-        &stack,
-        Code::Unauthenticated,
-        "TOKEN_MISSING",
-        ask(&mut nobody, good.clone()),
-    )
-    .await;
+    for (mut client, code, reason) in stack.outsiders(&["interactions.write"]) {
+        refused(&stack, code, reason, ask(&mut client, good.clone())).await;
+    }
     // A known customer without interactions has an empty timeline.
     assert_eq!(
         ask(&mut client, good).await.unwrap(),
@@ -298,40 +274,12 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
             .await
             .unwrap();
     }
-    let rows = stack.rows("timeline", 25).await;
+    let rows = stack.rows_once("timeline", 25).await;
 
-    let forget = "delete from checkpoint where projection = 'interactions.timeline'";
-    let stack = stack
-        .restart(async |pool| {
-            sqlx::query(forget).execute(pool).await.unwrap();
-        })
-        .await;
-    applied(&stack, 25).await;
-    assert_eq!(stack.rows("timeline", 25).await, rows);
-
-    let stack = stack
-        .restart(async |pool| {
-            sqlx::query("truncate timeline")
-                .execute(pool)
-                .await
-                .unwrap();
-            sqlx::query(forget).execute(pool).await.unwrap();
-        })
-        .await;
-    applied(&stack, 25).await;
-    assert_eq!(stack.rows("timeline", 25).await, rows);
+    stack.applied(PROJECTION, 25).await;
+    let stack = stack.rebuilt(&[PROJECTION], &[]).await;
+    assert_eq!(stack.rows("timeline").await, rows, "applied twice");
+    let stack = stack.rebuilt(&[PROJECTION], &["timeline"]).await;
+    assert_eq!(stack.rows("timeline").await, rows, "from zero");
     stack.stop().await;
-}
-
-async fn applied(stack: &Stack, events: i64) {
-    testing::eventually(crate::stack::SOON, "the projection at the end of the log", || async {
-        let applied: Option<i64> = sqlx::query_scalar(
-            "select sum(position)::bigint from checkpoint where projection = 'interactions.timeline'",
-        )
-        .fetch_one(&stack.pool)
-        .await
-        .unwrap();
-        (applied == Some(events)).then_some(())
-    })
-    .await;
 }

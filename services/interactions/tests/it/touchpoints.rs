@@ -2,11 +2,16 @@
 
 use contracts::interactions::v1 as pb;
 use futures::future::join_all;
+use testing::{
+    eventually,
+    refusal::refused,
+    stack::{SOON, TENANT},
+};
 use tonic::Code;
 
 use crate::{
-    requests::{SUMMARY, refused, touch, touchpoint},
-    stack::{SOON, Stack, TENANT},
+    requests::{SUMMARY, touch, touchpoint},
+    stack::Stack,
     timeline::{contacts, list},
 };
 
@@ -76,7 +81,7 @@ async fn thirty_two_first_contacts_of_one_customer_agree_on_the_key() {
     }))
     .await;
     assert_eq!(stack.written().await, (32, 32));
-    stack.rows("timeline", 32).await;
+    stack.rows_once("timeline", 32).await;
     let shown = contacts(&list(&mut stack.client(), customer).await);
     assert_eq!(shown.len(), 32);
     assert!(shown.iter().all(|contact| contact.summary == SUMMARY));
@@ -113,7 +118,7 @@ async fn what_it_was_about_lies_nowhere_in_clear() {
     let stack = Stack::start().await;
     let (mut client, customer) = (stack.client(), stack.customer());
     touch(&mut client, touchpoint(customer, "1")).await.unwrap();
-    stack.rows("timeline", 1).await;
+    stack.rows_once("timeline", 1).await;
     // Rows show bytes as hexadecimal digits.
     let hex = |text: &str| {
         text.bytes()
@@ -130,7 +135,7 @@ async fn what_it_was_about_lies_nowhere_in_clear() {
         "subject_key",
     ] {
         let expected = if table == "subject_key" { 2 } else { 1 };
-        for row in stack.rows(table, expected).await {
+        for row in stack.rows_once(table, expected).await {
             assert!(
                 !row.contains(&clear) && !row.contains(&in_hex),
                 "{table}: {row}"
@@ -152,18 +157,18 @@ async fn without_the_customer_s_key_a_contact_stays_and_its_summary_is_gone() {
         .unwrap();
     // Keys are remembered for a while; a process that starts anew remembers none.
     let stack = stack
-        .restart(async |pool| {
+        .restart(async |stack| {
             let destroyed =
                 sqlx::query("update subject_key set wrapped_key = null where subject = $1")
                     .bind(customer.0)
-                    .execute(pool)
+                    .execute(&stack.pool)
                     .await
                     .unwrap();
             assert_eq!(destroyed.rows_affected(), 1);
         })
         .await;
     let mut client = stack.client();
-    let shown = testing::eventually(SOON, "the contact", async || {
+    let shown = eventually(SOON, "the contact", async || {
         let shown = contacts(&list(&mut stack.client_of(TENANT, &["*"]), customer).await);
         (!shown.is_empty()).then_some(shown)
     })

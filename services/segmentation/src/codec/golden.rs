@@ -1,7 +1,9 @@
 //! The bytes of every event type and schema version that was ever stored decode for ever.
 
-use aggregate::{Partition, StreamId, TenantId};
+use std::fmt::Debug;
+
 use event_log::{DecodeError, Seal, Stored, StoredEvent, SubjectCipher};
+use testing::{golden::assert_golden, stack::tenant};
 use time::macros::datetime;
 use uuid::Uuid;
 
@@ -18,38 +20,18 @@ use crate::domain::{
 const SEGMENT: SegmentId = SegmentId(Uuid::from_u128(0x5));
 const FIT: FitId = FitId(Uuid::from_u128(0xF));
 
-fn tenant() -> TenantId {
-    TenantId::parse("demo").unwrap()
-}
-
 fn stored(type_: &str, schema_version: i16, payload: &[u8]) -> StoredEvent {
     let at = datetime!(2026-11-23 10:00 UTC);
-    StoredEvent {
-        tenant: tenant(),
-        partition: Partition::parse(0).unwrap(),
-        position: 1,
-        stream_id: StreamId(Uuid::from_u128(1)),
-        version: 1,
-        event_id: Uuid::from_u128(0xE),
-        type_: type_.to_owned(),
-        schema_version,
-        payload: payload.to_vec().into(),
-        metadata: bytes::Bytes::new(),
-        occurred_at: at,
-        recorded_at: at,
-    }
+    testing::golden::stored(type_, schema_version, payload, at)
 }
 
 #[track_caller]
-fn is_golden<A: Stored>(event: &A::Event, type_: &'static str, golden: &[u8]) {
+fn is_golden<A: Stored>(event: &A::Event, type_: &'static str, golden: &[u8])
+where
+    A::Event: Debug + PartialEq,
+{
     let cipher = SubjectCipher::none(&tenant());
-    assert_eq!(
-        &A::decode(&stored(type_, 1, golden), &cipher).unwrap(),
-        event
-    );
-    let encoded = A::encode(event, &Seal::new(&cipher, Uuid::from_u128(0xE))).unwrap();
-    assert_eq!((encoded.type_, encoded.schema_version), (type_, 1));
-    assert_eq!(encoded.payload, golden);
+    assert_golden::<A>(event, &stored(type_, 1, golden), &cipher);
 }
 
 fn change(cause: Cause) -> Change {

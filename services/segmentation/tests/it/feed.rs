@@ -4,12 +4,13 @@ use aggregate::{CustomerId, StreamId, TenantId};
 use contracts::{
     common::v1::EventMetadata, customers::v1 as customers, interactions::v1 as interactions,
 };
-use event_log::{Append, Decision, EventLog, NewEvent, Request, Stream, timestamp};
+use event_log::{Append, EventLog, NewEvent, Stream, timestamp};
 use prost::Message as _;
+use testing::stack::TENANT;
 use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
-use crate::stack::{Stack, TENANT};
+use crate::stack::Segmentation;
 
 /// Appends in one transaction.
 const APPENDS_MAX: usize = 500;
@@ -171,22 +172,12 @@ pub(crate) fn unheard_of(customer: CustomerId) -> Fact {
     fact(stream, 0, "vefa.interactions.v1.Unheard", &())
 }
 
-impl Stack {
+impl Segmentation {
     /// Appends to a log. Facts of one stream must be given one after the other.
     pub(crate) async fn feed(&self, log: &EventLog, facts: &[Fact]) {
         for facts in facts.chunks(APPENDS_MAX) {
-            let request = Request {
-                tenant: facts[0].append.stream.tenant.clone(),
-                metadata: EventMetadata::default(),
-                now: service::clock::now(),
-                idempotency: None,
-            };
-            let decision = Decision::new(facts.iter().map(|fact| fact.append.clone()), &());
-            log.transact::<_, _, std::convert::Infallible>(&request, || async {
-                Ok(decision.clone())
-            })
-            .await
-            .unwrap();
+            let appends = facts.iter().map(|fact| fact.append.clone()).collect();
+            testing::log::append(log, service::clock::now(), appends).await;
         }
     }
 

@@ -2,6 +2,11 @@
 
 use contracts::segmentation::v1::{self as pb, MembershipCause};
 use service::clock;
+use testing::{
+    eventually,
+    refusal::{malformed, reason, refused},
+    stack::SOON,
+};
 use time::Duration;
 use tonic::Code;
 use uuid::Uuid;
@@ -9,8 +14,8 @@ use uuid::Uuid;
 use crate::{
     cdnow::{CALIBRATION_END, LAST, feed_sample, fit_request},
     feed::{purchase_message, purchased, recorded},
-    requests::{define, fields, members, moment, moves, reason, refused},
-    stack::{SOON, Stack},
+    requests::{define, members, moment, moves},
+    stack::Stack,
 };
 
 const CUSTOMERS: usize = 300;
@@ -122,14 +127,7 @@ async fn a_malformed_fit_is_refused_at_the_field() {
         ),
     ];
     for (field, request) in cases {
-        let status = refused(
-            &stack,
-            Code::InvalidArgument,
-            "FIELD_VIOLATIONS",
-            client.fit_models(request),
-        )
-        .await;
-        assert_eq!(fields(&status), [field]);
+        malformed(&stack, &[field], client.fit_models(request)).await;
     }
     stack.stop().await;
 }
@@ -236,8 +234,7 @@ async fn assert_validation_is_refused(stack: &Stack, fit: &pb::Fit) {
     ];
     for (field, request) in cases {
         let call = client.validate_fit(request);
-        let status = refused(stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-        assert_eq!(fields(&status), [field]);
+        malformed(stack, &[field], call).await;
     }
     let unknown = pb::ValidateFitRequest {
         fit_id: Uuid::new_v4().to_string(),
@@ -286,10 +283,7 @@ async fn scores_are_finished_after_a_crash_and_rebuilt_from_the_log() {
         before.len()
     );
     let tables = ["member", "score", "valuation", "fit"];
-    let mut rows = Vec::new();
-    for table in tables {
-        rows.push(stack.rows(table).await);
-    }
+    let rows = stack.dump(&tables).await;
     let written = stack.written().await;
 
     // As if the service had died before the last customers were marked: the scoring begins again.
@@ -301,22 +295,13 @@ async fn scores_are_finished_after_a_crash_and_rebuilt_from_the_log() {
                 .unwrap();
         })
         .await;
-    testing::eventually(SOON, "the fit to be scored", || async {
+    eventually(SOON, "the fit to be scored", || async {
         (stack.rows("fit").await == rows[3]).then_some(())
     })
     .await;
     assert_eq!(stack.written().await, written, "somebody was scored twice");
 
-    let keys =
-        event_log::FileKeyService::open(stack.config.keys.master_key_file.as_deref().unwrap())
-            .unwrap();
-    let options = event_log::LogOptions {
-        database_url: stack.config.database.url.segmentation.expose().to_owned(),
-        ..event_log::LogOptions::default()
-    };
-    let log = event_log::EventLog::open("segmentation", &options, std::sync::Arc::new(keys))
-        .await
-        .unwrap();
+    let log = stack.open_log().await;
     for damage in [
         "",
         "delete from score where rfm_r > 2",
@@ -326,9 +311,7 @@ async fn scores_are_finished_after_a_crash_and_rebuilt_from_the_log() {
             sqlx::query(damage).execute(&stack.pool).await.unwrap();
         }
         segmentation::rebuild_standings(&log).await.unwrap();
-        for (table, rows) in tables.iter().zip(&rows) {
-            assert_eq!(&stack.rows(table).await, rows, "{table} after {damage:?}");
-        }
+        assert_eq!(stack.dump(&tables).await, rows, "after {damage:?}");
     }
     log.close().await;
 

@@ -1,20 +1,22 @@
 //! Who enters and leaves, when, and why.
 
 use contracts::segmentation::v1::{self as pb, MembershipCause};
-use event_log::{
-    Append, Decision, EventLog, FileKeyService, LogOptions, NewEvent, Request, Stream,
-};
+use event_log::{Append, NewEvent, Stream};
 use prost::Message as _;
 use service::clock;
-use std::sync::Arc;
+use testing::{
+    eventually,
+    refusal::refused,
+    stack::{SOON, tenant},
+};
 use time::{Duration, macros::datetime};
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
     feed::{self, purchase_message, purchased, recorded, registered, returned, touched},
-    requests::{Moved, define, members, moment, moved, moves, refused},
-    stack::{SOON, Stack, TENANT},
+    requests::{Moved, define, members, moment, moved, moves},
+    stack::Stack,
 };
 
 #[tokio::test]
@@ -158,7 +160,7 @@ async fn a_window_that_runs_out_while_the_service_is_away_is_not_forgotten() {
     moved(&stack, &fresh, 1).await;
     let stack = stack
         .restart(async |_| {
-            testing::eventually(SOON, "the window to run out", || async {
+            eventually(SOON, "the window to run out", || async {
                 (clock::now() > bought_at + Duration::seconds(3)).then_some(())
             })
             .await;
@@ -195,22 +197,14 @@ async fn an_evaluation_that_was_never_begun_is_made_up_for() {
 
 /// Appends to the stopped service's log what defining a segment appends first.
 async fn append_definition(stack: &Stack, id: Uuid) {
-    let options = LogOptions {
-        database_url: stack.config.database.url.segmentation.expose().to_owned(),
-        ..LogOptions::default()
-    };
-    let keys = FileKeyService::open(stack.config.keys.master_key_file.as_deref().unwrap()).unwrap();
-    let log = EventLog::open("segmentation", &options, Arc::new(keys))
-        .await
-        .unwrap();
-    let tenant = aggregate::TenantId::parse(TENANT).unwrap();
+    let log = stack.open_log().await;
     let defined = pb::SegmentDefined {
         segment_id: id.to_string(),
         name: "everyone".to_owned(),
         rule: "true".to_owned(),
     };
     let append = Append {
-        stream: Stream::of_own(&tenant, aggregate::StreamId(id)),
+        stream: Stream::of_own(&tenant(), aggregate::StreamId(id)),
         stream_type: "segment",
         expected_version: 0,
         events: vec![NewEvent {
@@ -223,16 +217,7 @@ async fn append_definition(stack: &Stack, id: Uuid) {
         }],
         new_key: None,
     };
-    let decision = Decision::new([append], &());
-    let request = Request {
-        tenant,
-        metadata: contracts::common::v1::EventMetadata::default(),
-        now: clock::now(),
-        idempotency: None,
-    };
-    log.transact::<_, _, std::convert::Infallible>(&request, || async { Ok(decision.clone()) })
-        .await
-        .unwrap();
+    testing::log::append(&log, clock::now(), vec![append]).await;
     log.close().await;
 }
 

@@ -3,12 +3,15 @@
 use contracts::segmentation::v1::MembershipCause;
 use service::clock;
 use sqlx::{Postgres, Transaction};
-use testing::eventually;
+use testing::{
+    eventually,
+    stack::{SOON, TENANT},
+};
 
 use crate::{
     feed::{moved, purchased, registered_in},
     requests::{Moved, define, define_request, members, moved as changes},
-    stack::{SOON, Stack, TENANT},
+    stack::Stack,
 };
 
 /// Nobody else uses the table as `mode` forbids until the transaction ends.

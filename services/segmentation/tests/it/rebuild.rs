@@ -2,13 +2,13 @@
 
 use contracts::segmentation::v1 as pb;
 use service::clock;
-use testing::eventually;
+use testing::{eventually, refusal::reason, stack::SOON};
 use time::Duration;
 
 use crate::{
     feed::{self, moved, purchased, registered, returned, touched},
     requests::{define, members, moves},
-    stack::{SOON, Stack},
+    stack::Stack,
 };
 
 const FACTS: [&str; 3] = ["customer_fact", "purchase_fact", "touchpoint_fact"];
@@ -58,53 +58,6 @@ async fn some_history(stack: &Stack) -> Vec<pb::Segment> {
     segments
 }
 
-async fn dump(stack: &Stack, tables: &[&str]) -> Vec<Vec<String>> {
-    let mut rows = Vec::new();
-    for table in tables {
-        rows.push(stack.rows(table).await);
-    }
-    rows
-}
-
-/// Forgets rows and how far the projections had come, and waits until they have come there again.
-async fn rebuilt(
-    stack: Stack,
-    truncate: &'static str,
-    projections: &'static [&'static str],
-) -> Stack {
-    let positions =
-        "select coalesce(sum(position), 0)::bigint from checkpoint where projection = any($1)";
-    let applied: i64 = sqlx::query_scalar(positions)
-        .bind(projections)
-        .fetch_one(&stack.pool)
-        .await
-        .unwrap();
-    assert!(applied > 0);
-    let stack = stack
-        .restart(async |stack| {
-            if !truncate.is_empty() {
-                sqlx::query(truncate).execute(&stack.pool).await.unwrap();
-            }
-            sqlx::query("delete from checkpoint where projection = any($1)")
-                .bind(projections)
-                .execute(&stack.pool)
-                .await
-                .unwrap();
-        })
-        .await;
-    eventually(SOON, "the projections at the end of their logs", || async {
-        let now: i64 = sqlx::query_scalar(positions)
-            .bind(projections)
-            .fetch_one(&stack.pool)
-            .await
-            .unwrap();
-        assert!(now <= applied);
-        (now == applied).then_some(())
-    })
-    .await;
-    stack
-}
-
 const FACT_PROJECTIONS: &[&str] = &[
     "segmentation.customer_facts",
     "segmentation.interaction_facts",
@@ -114,20 +67,15 @@ const FACT_PROJECTIONS: &[&str] = &[
 async fn facts_from_zero_are_the_same_and_move_nobody() {
     let stack = Stack::start().await;
     let segments = some_history(&stack).await;
-    let (facts, standings) = (dump(&stack, &FACTS).await, dump(&stack, &STANDINGS).await);
+    let (facts, standings) = (stack.dump(&FACTS).await, stack.dump(&STANDINGS).await);
     let written = stack.written().await;
 
-    let stack = rebuilt(
-        stack,
-        "truncate customer_fact, purchase_fact, touchpoint_fact",
-        FACT_PROJECTIONS,
-    )
-    .await;
-    assert_eq!(dump(&stack, &FACTS).await, facts);
+    let stack = stack.rebuilt(FACT_PROJECTIONS, &FACTS).await;
+    assert_eq!(stack.dump(&FACTS).await, facts);
     // Applied twice, over rows that are there.
-    let stack = rebuilt(stack, "", FACT_PROJECTIONS).await;
-    assert_eq!(dump(&stack, &FACTS).await, facts);
-    assert_eq!(dump(&stack, &STANDINGS).await, standings);
+    let stack = stack.rebuilt(FACT_PROJECTIONS, &[]).await;
+    assert_eq!(stack.dump(&FACTS).await, facts);
+    assert_eq!(stack.dump(&STANDINGS).await, standings);
     assert_eq!(
         stack.written().await,
         written,
@@ -177,7 +125,7 @@ async fn nobody_is_evaluated_on_half_of_the_facts() {
     });
     refused.set_timeout(SOON);
     let status = stack.client().fit_models(refused).await.unwrap_err();
-    assert_eq!(crate::requests::reason(&status), "FACTS_BEHIND");
+    assert_eq!(reason(&status), "FACTS_BEHIND");
     assert_eq!(moves(&stack, &segments[0]).await, before, "somebody moved");
     // The lease runs out, the facts catch up, and whoever was due is evaluated.
     let mut client = stack.client();
@@ -208,15 +156,15 @@ async fn segments_from_zero_are_the_same_and_move_nobody() {
     };
     client.update_segment(update).await.unwrap();
     let rows = stack.rows("segment").await;
-    let (standings, written) = (dump(&stack, &STANDINGS).await, stack.written().await);
+    let (standings, written) = (stack.dump(&STANDINGS).await, stack.written().await);
     let mut stack = stack;
-    for truncate in ["truncate segment, fit", ""] {
-        stack = rebuilt(stack, truncate, &["segmentation.catalogue"]).await;
+    for tables in [&["segment", "fit"][..], &[]] {
+        stack = stack.rebuilt(&["segmentation.catalogue"], tables).await;
         eventually(SOON, "everyone to be evaluated again", || async {
             (stack.rows("segment").await == rows).then_some(())
         })
         .await;
-        assert_eq!(dump(&stack, &STANDINGS).await, standings);
+        assert_eq!(stack.dump(&STANDINGS).await, standings);
         assert_eq!(stack.written().await, written);
     }
     stack.stop().await;

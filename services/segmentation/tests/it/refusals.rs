@@ -1,13 +1,17 @@
 //! What is refused of segments and rules: each with its code, its fields, and no event. And who is refused everything.
 
 use contracts::segmentation::v1 as pb;
+use testing::{
+    refusal::{fields, malformed, refused},
+    stack::TENANT,
+};
 use tonic::{Code, Response, Status};
 use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
 use crate::{
-    requests::{define, define_request, fields, refused},
-    stack::{Client, Stack, TENANT},
+    requests::{define, define_request},
+    stack::{Client, Stack},
 };
 
 #[tokio::test]
@@ -75,24 +79,15 @@ async fn a_rule_with_an_error_is_refused_with_its_place() {
 async fn malformed_requests_are_refused_at_the_field() {
     let stack = Stack::start().await;
     let mut client = stack.client();
-    let invalid = "FIELD_VIOLATIONS";
     for name in ["", "Buyers", "a b", &"a".repeat(65)] {
         let call = client.define_segment(define_request(name, "true"));
-        let status = refused(&stack, Code::InvalidArgument, invalid, call).await;
-        assert_eq!(fields(&status), ["name"]);
+        malformed(&stack, &["name"], call).await;
     }
     let request = pb::DefineSegmentRequest {
         request_id: "x".repeat(129),
         ..define_request("a", "true")
     };
-    let status = refused(
-        &stack,
-        Code::InvalidArgument,
-        invalid,
-        client.define_segment(request),
-    )
-    .await;
-    assert_eq!(fields(&status), ["request_id"]);
+    malformed(&stack, &["request_id"], client.define_segment(request)).await;
 
     let preview = pb::PreviewSegmentRequest {
         rule: "true".to_owned(),
@@ -132,14 +127,7 @@ async fn malformed_requests_are_refused_at_the_field() {
             },
         ),
     ] {
-        let status = refused(
-            &stack,
-            Code::InvalidArgument,
-            invalid,
-            client.preview_segment(request),
-        )
-        .await;
-        assert_eq!(fields(&status), [field]);
+        malformed(&stack, &[field], client.preview_segment(request)).await;
     }
 
     let segment = define(&mut client, "good", "true").await;
@@ -184,26 +172,13 @@ async fn malformed_requests_are_refused_at_the_field() {
             },
         ),
     ] {
-        let status = refused(
-            &stack,
-            Code::InvalidArgument,
-            invalid,
-            client.list_segment_members(request),
-        )
-        .await;
-        assert_eq!(fields(&status), [field]);
+        malformed(&stack, &[field], client.list_segment_members(request)).await;
     }
     let page = pb::ListSegmentsRequest {
         page_size: -1,
         page_token: String::new(),
     };
-    refused(
-        &stack,
-        Code::InvalidArgument,
-        invalid,
-        client.list_segments(page),
-    )
-    .await;
+    malformed(&stack, &["page_size"], client.list_segments(page)).await;
 
     let explain = pb::ExplainMembershipRequest {
         segment_id: segment.segment_id.clone(),
@@ -233,37 +208,18 @@ async fn malformed_requests_are_refused_at_the_field() {
             },
         ),
     ] {
-        let status = refused(
-            &stack,
-            Code::InvalidArgument,
-            invalid,
-            client.explain_membership(request),
-        )
-        .await;
-        assert_eq!(fields(&status), [field]);
+        malformed(&stack, &[field], client.explain_membership(request)).await;
     }
     let get = pb::GetSegmentRequest {
         segment_id: "7".to_owned(),
     };
-    refused(
-        &stack,
-        Code::InvalidArgument,
-        invalid,
-        client.get_segment(get),
-    )
-    .await;
+    malformed(&stack, &["segment_id"], client.get_segment(get)).await;
     let update = pb::UpdateSegmentRequest {
         request_id: String::new(),
         segment_id: "7".to_owned(),
         rule: "true".to_owned(),
     };
-    refused(
-        &stack,
-        Code::InvalidArgument,
-        invalid,
-        client.update_segment(update),
-    )
-    .await;
+    malformed(&stack, &["segment_id"], client.update_segment(update)).await;
     stack.stop().await;
 }
 

@@ -1,4 +1,4 @@
-//! Requests, and what they are refused with.
+//! Requests, and what comes of them.
 
 use std::collections::BTreeSet;
 
@@ -6,13 +6,11 @@ use aggregate::CustomerId;
 use contracts::segmentation::v1::{self as pb, MembershipCause};
 use event_log::timestamp;
 use prost::Message as _;
-use testing::eventually;
+use testing::{eventually, stack::SOON};
 use time::OffsetDateTime;
-use tonic::{Code, Response, Status};
-use tonic_types::StatusExt as _;
 use uuid::Uuid;
 
-use crate::stack::{Client, SOON, Stack};
+use crate::stack::{Client, Stack};
 
 pub(crate) fn moment(at: OffsetDateTime) -> Option<prost_types::Timestamp> {
     Some(timestamp::to_proto(at))
@@ -129,42 +127,4 @@ pub(crate) async fn moved(stack: &Stack, segment: &pb::Segment, expected: usize)
         (moves.len() == expected).then_some(moves)
     })
     .await
-}
-
-/// The machine-readable reason of a refusal.
-pub(crate) fn reason(status: &Status) -> String {
-    status
-        .get_details_error_info()
-        .map(|info| info.reason)
-        .unwrap_or_default()
-}
-
-/// The fields that a refusal names.
-pub(crate) fn fields(status: &Status) -> Vec<String> {
-    let violations = status
-        .get_details_bad_request()
-        .map(|bad| bad.field_violations);
-    violations
-        .unwrap_or_default()
-        .into_iter()
-        .map(|violation| violation.field)
-        .collect()
-}
-
-/// A call that must be refused with this code and reason, and that must not append anything.
-pub(crate) async fn refused<T: std::fmt::Debug>(
-    stack: &Stack,
-    code: Code,
-    expected: &str,
-    call: impl Future<Output = Result<Response<T>, Status>>,
-) -> Status {
-    let before = stack.written().await;
-    let status = call.await.unwrap_err();
-    assert_eq!(
-        (status.code(), reason(&status).as_str()),
-        (code, expected),
-        "{status:?}"
-    );
-    assert_eq!(stack.written().await, before, "something was appended");
-    status
 }

@@ -1,13 +1,14 @@
 //! Segments: defined, changed, listed.
 
 use contracts::segmentation::v1::{self as pb, MembershipCause};
+use testing::refusal::refused;
 use time::{Duration, macros::datetime};
 use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
     feed::{purchased, registered},
-    requests::{Moved, define, define_request, members, moves, refused},
+    requests::{Moved, define, define_request, members, moves},
     stack::Stack,
 };
 

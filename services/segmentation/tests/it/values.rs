@@ -1,6 +1,7 @@
 //! What customers have done and are worth.
 
 use contracts::segmentation::v1 as pb;
+use testing::refusal::{malformed, refused};
 use time::{Duration, macros::datetime};
 use tonic::Code;
 use uuid::Uuid;
@@ -8,7 +9,7 @@ use uuid::Uuid;
 use crate::{
     cdnow::{CALIBRATION_END, feed_sample, fit_request},
     feed::{purchase_message, purchased, recorded, returned},
-    requests::{fields, moment, refused},
+    requests::moment,
     stack::{Client, Stack},
 };
 
@@ -234,14 +235,12 @@ async fn malformed_questions_are_refused_at_the_field() {
         customer_id: customer_id.to_owned(),
         ..pb::GetCustomerValueRequest::default()
     };
-    let status = refused(
+    malformed(
         &stack,
-        Code::InvalidArgument,
-        "FIELD_VIOLATIONS",
+        &["customer_id"],
         client.get_customer_value(get("7")),
     )
     .await;
-    assert_eq!(fields(&status), ["customer_id"]);
     let unknown = get(&Uuid::new_v4().to_string());
     refused(
         &stack,
@@ -283,8 +282,7 @@ async fn malformed_questions_are_refused_at_the_field() {
         ),
     ] {
         let call = client.list_customer_values(request);
-        let status = refused(&stack, Code::InvalidArgument, "FIELD_VIOLATIONS", call).await;
-        assert_eq!(fields(&status), [field]);
+        malformed(&stack, &[field], call).await;
     }
     // There is no fit yet.
     refused(
@@ -308,25 +306,13 @@ async fn malformed_questions_are_refused_at_the_field() {
         client.get_fit(pb::GetFitRequest::default()),
     )
     .await;
-    let malformed = pb::GetFitRequest {
+    let request = pb::GetFitRequest {
         fit_id: "7".to_owned(),
     };
-    refused(
-        &stack,
-        Code::InvalidArgument,
-        "FIELD_VIOLATIONS",
-        client.get_fit(malformed),
-    )
-    .await;
-    let malformed = pb::ListTiersRequest {
+    malformed(&stack, &["fit_id"], client.get_fit(request)).await;
+    let request = pb::ListTiersRequest {
         fit_id: "7".to_owned(),
     };
-    refused(
-        &stack,
-        Code::InvalidArgument,
-        "FIELD_VIOLATIONS",
-        client.list_tiers(malformed),
-    )
-    .await;
+    malformed(&stack, &["fit_id"], client.list_tiers(request)).await;
     stack.stop().await;
 }
