@@ -1,6 +1,6 @@
 //! The connection to NATS, and the names and settings of streams.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use aggregate::Partition;
 use async_nats::{
@@ -77,6 +77,11 @@ impl Bus {
     #[must_use]
     pub fn is_connected(&self) -> bool {
         self.client.connection_state() == async_nats::connection::State::Connected
+    }
+
+    /// How often the connection was made: what lived in the server's memory is from one of them.
+    pub(crate) fn connections(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
     }
 
     pub(crate) fn client(&self) -> &Client {

@@ -169,6 +169,7 @@ impl<P: Projection, O: Origin> Follower<P, O> {
         let mut held = self.checkpoints.acquire().await?;
         let mut renew_at = Instant::now() + self.options.lease / 3;
         let stream = self.bus.stream(self.source).await?;
+        let connections = self.bus.connections();
         let start = self.start(&stream, &held).await?;
         if start.lacks_older {
             self.catch_up(&mut held).await?;
@@ -192,6 +193,10 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                 let renewed = self.checkpoints.acquire().await?;
                 if renewed != held {
                     // Partitions came or went, or somebody moved a checkpoint: read again from where it stands now.
+                    return Ok(());
+                }
+                if self.bus.connections() != connections {
+                    // An ordered consumer does not outlive its server, which the client would find out in a quarter of a minute.
                     return Ok(());
                 }
                 renew_at = Instant::now() + self.options.lease / 3;
