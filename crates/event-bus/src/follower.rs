@@ -1,28 +1,19 @@
 //! Follows another service's log: reads its stream in order, skips what was applied, fetches what is missing from the origin, and
 //! moves its checkpoint in the transaction that writes the rows. It acknowledges nothing: the checkpoint is its own.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+mod source;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use aggregate::Partition;
-use async_nats::jetstream::{
-    self,
-    consumer::{DeliverPolicy, pull::OrderedConfig},
-    stream::{State, Stream},
-};
 use event_log::{Checkpoint, Checkpoints, EventLog, Projection, StoredEvent};
 use futures::StreamExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::{
-    bus::Bus,
-    envelope::{EnvelopeError, Received, receive},
-    error::BusError,
-};
+use crate::{bus::Bus, envelope::Received, error::BusError};
+use source::Source;
 
 /// How a follower works.
 #[derive(Clone, Copy, Debug)]
@@ -88,30 +79,6 @@ pub struct Follower<P, O> {
 
 type Held = BTreeMap<Partition, Checkpoint>;
 
-/// Where to begin reading a stream.
-struct Start {
-    sequence: u64,
-    /// The stream begins behind that.
-    lacks_older: bool,
-}
-
-async fn messages(
-    stream: &Stream,
-    start_sequence: u64,
-) -> Result<jetstream::consumer::pull::Ordered, BusError> {
-    let config = OrderedConfig {
-        deliver_policy: DeliverPolicy::ByStartSequence { start_sequence },
-        ..OrderedConfig::default()
-    };
-    stream
-        .create_consumer(config)
-        .await
-        .map_err(BusError::nats("creating an ordered consumer"))?
-        .messages()
-        .await
-        .map_err(BusError::nats("reading the stream"))
-}
-
 impl<P: Projection, O: Origin> Follower<P, O> {
     /// A follower of the log of the service `source`, that has not begun. `log` is the follower's own.
     #[must_use]
@@ -168,13 +135,13 @@ impl<P: Projection, O: Origin> Follower<P, O> {
     async fn work(&self, shutdown: &CancellationToken) -> Result<(), BusError> {
         let mut held = self.checkpoints.acquire().await?;
         let mut renew_at = Instant::now() + self.options.lease / 3;
-        let stream = self.bus.stream(self.source).await?;
+        let source = Source::open(&self.bus, self.source).await?;
         let connections = self.bus.connections();
-        let start = self.start(&stream, &held).await?;
+        let start = source.start(&held).await?;
         if start.lacks_older {
             self.catch_up(&mut held).await?;
         }
-        let messages = messages(&stream, start.sequence).await?;
+        let messages = source.messages(start.sequence).await?;
         let mut chunks = messages.ready_chunks(self.options.batch_events_max);
         while !shutdown.is_cancelled() {
             let chunk = tokio::select! {
@@ -186,7 +153,7 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                 },
             };
             if let Some(chunk) = chunk {
-                let received = self.receive_all(chunk)?;
+                let received = source.receive_all(chunk)?;
                 self.apply(&mut held, received).await?;
             }
             if Instant::now() >= renew_at {
@@ -205,59 +172,6 @@ impl<P: Projection, O: Origin> Follower<P, O> {
         Ok(())
     }
 
-    /// From where to read the stream so that nothing new for one of the partitions held is missed.
-    async fn start(&self, stream: &Stream, held: &Held) -> Result<Start, BusError> {
-        let info = stream
-            .get_info()
-            .await
-            .map_err(BusError::nats("reading the stream's state"))?;
-        let seen: BTreeSet<u64> = held
-            .values()
-            .map(|checkpoint| u64::try_from(checkpoint.source_sequence).unwrap_or(0))
-            .collect();
-        let mut sequence = seen.first().map_or(1, |first| first + 1);
-        for seen in seen {
-            if !self.still_holds(stream, &info.state, held, seen).await? {
-                // The stream was made anew; what is known of its sequences means nothing.
-                sequence = 1;
-            }
-        }
-        Ok(Start {
-            sequence,
-            lacks_older: sequence < info.state.first_sequence,
-        })
-    }
-
-    /// Whether the stream has at `sequence` what it had there when it was seen.
-    async fn still_holds(
-        &self,
-        stream: &Stream,
-        state: &State,
-        held: &Held,
-        sequence: u64,
-    ) -> Result<bool, BusError> {
-        if sequence == 0 || sequence < state.first_sequence {
-            // Nothing was seen, or it is gone with all before it; then the origin is read.
-            return Ok(true);
-        }
-        if sequence > state.last_sequence {
-            return Ok(false);
-        }
-        let message = stream
-            .get_raw_message(sequence)
-            .await
-            .map_err(BusError::nats("reading what was seen last"))?;
-        let headers = Some(&message.headers);
-        let received = receive(&message.subject, headers, message.payload.clone(), sequence)
-            .map_err(|error| self.foreign(sequence, &error))?;
-        Ok(held
-            .get(&received.event.partition)
-            .is_some_and(|checkpoint| {
-                checkpoint.position == received.event.position
-                    && checkpoint.source_epoch == received.epoch
-            }))
-    }
-
     /// Reads from the origin what lies between the checkpoints and its heads: the stream no longer holds what came next, and a
     /// partition without later events would never show that it lacks some.
     async fn catch_up(&self, held: &mut Held) -> Result<(), BusError> {
@@ -274,40 +188,6 @@ impl<P: Projection, O: Origin> Follower<P, O> {
             }
         }
         Ok(())
-    }
-
-    fn receive_all<E>(
-        &self,
-        chunk: Vec<Result<jetstream::Message, E>>,
-    ) -> Result<Vec<Received>, BusError>
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        chunk
-            .into_iter()
-            .map(|message| {
-                let message = message.map_err(BusError::nats("reading the stream"))?;
-                let sequence = message
-                    .info()
-                    .map_err(BusError::nats("reading a message's place"))?
-                    .stream_sequence;
-                receive(
-                    &message.subject,
-                    message.headers.as_ref(),
-                    message.payload.clone(),
-                    sequence,
-                )
-                .map_err(|error| self.foreign(sequence, &error))
-            })
-            .collect()
-    }
-
-    fn foreign(&self, sequence: u64, error: &EnvelopeError) -> BusError {
-        BusError::Foreign {
-            stream: self.bus.stream_name(self.source),
-            sequence,
-            reason: error.to_string(),
-        }
     }
 
     async fn apply(&self, held: &mut Held, received: Vec<Received>) -> Result<(), BusError> {
