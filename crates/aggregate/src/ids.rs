@@ -1,5 +1,6 @@
 //! Typed ids, and the partition that an id belongs to.
 
+use std::sync::Arc;
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,7 @@ pub struct InvalidId {
 /// A tenant: 1 to 32 characters of `a-z0-9-`, beginning with a letter or digit. Safe as a token of a NATS subject.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct TenantId(String);
+pub struct TenantId(Arc<str>);
 
 impl TenantId {
     /// Parses a tenant id.
@@ -38,7 +39,7 @@ impl TenantId {
                 reason: "a tenant id has lowercase letters, digits and inner hyphens only",
             });
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 
     /// The id as text.
@@ -57,7 +58,7 @@ impl TryFrom<String> for TenantId {
 
 impl From<TenantId> for String {
     fn from(id: TenantId) -> Self {
-        id.0
+        id.as_str().to_owned()
     }
 }
 
