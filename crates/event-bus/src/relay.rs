@@ -28,6 +28,8 @@ pub struct RelayOptions {
     pub batch_events_max: usize,
     /// How long to wait before looking again when nothing wakes it.
     pub poll_interval: Duration,
+    /// How long to let events gather after a batch that was not full: each batch costs a sync to disk.
+    pub linger: Duration,
     /// How long the lease that elects one relay lasts without renewal.
     pub lease: Duration,
     /// How long to wait after a failure.
@@ -39,6 +41,7 @@ impl Default for RelayOptions {
         Self {
             batch_events_max: 1000,
             poll_interval: Duration::from_millis(100),
+            linger: Duration::from_millis(3),
             lease: Duration::from_secs(5),
             retry_delay: Duration::from_millis(250),
         }
@@ -127,6 +130,9 @@ impl Relay {
                 }
             } else {
                 self.publish(&mut cursor, &batch).await?;
+                if batch.len() < self.options.batch_events_max / 2 {
+                    self.pause(shutdown, self.options.linger).await;
+                }
             }
         }
         Ok(())

@@ -1,14 +1,16 @@
 //! The one statement by which everything is appended.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use aggregate::Partition;
+use aggregate::{Partition, TenantId};
 use sqlx::{PgConnection, Row as _};
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 use crate::{
+    command::IdempotencyKey,
     error::LogError,
-    event::{Write, Written},
+    event::{Append, Stream, Write, Written},
 };
 
 /// One statement for any number of writes. Its order of locks is: stream heads, command records and keys, then partition heads in
@@ -24,158 +26,211 @@ pub(crate) enum Appended {
     Conflicts(Vec<usize>),
 }
 
+/// What becomes of a statement that meets a conflict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnConflict {
+    /// It tells what is in conflict, and the caller rolls its transaction back.
+    Tell,
+    /// It fails ([`is_conflict`]) and leaves nothing, so that it can be a transaction of its own.
+    Fail,
+}
+
+/// Whether a statement failed as [`OnConflict::Fail`] asked it to.
+pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "22012")
+}
+
+/// What a statement is given: borrowed from the writes, a column for each parameter.
 #[derive(Default)]
-struct Columns {
-    stream_unit: Vec<i32>,
+struct Columns<'a> {
+    /// The writes that each stream row stands for: several when they follow each other on one stream.
+    stream_units: Vec<Vec<usize>>,
     stream_partition: Vec<i16>,
-    stream_tenant: Vec<String>,
-    stream_id: Vec<uuid::Uuid>,
+    stream_tenant: Vec<&'a str>,
+    stream_id: Vec<Uuid>,
     stream_expected: Vec<i64>,
     stream_version: Vec<i64>,
     stream_type: Vec<&'static str>,
+    head_partition: Vec<i16>,
+    head_events: Vec<i64>,
     event_partition: Vec<i16>,
-    event_tenant: Vec<String>,
-    event_stream: Vec<uuid::Uuid>,
+    event_nth: Vec<i64>,
+    event_tenant: Vec<&'a str>,
+    event_stream: Vec<Uuid>,
     event_version: Vec<i64>,
-    event_id: Vec<uuid::Uuid>,
+    event_id: Vec<Uuid>,
     event_type: Vec<&'static str>,
     event_schema: Vec<i16>,
-    event_payload: Vec<Vec<u8>>,
-    event_metadata: Vec<Vec<u8>>,
+    event_payload: Vec<&'a [u8]>,
+    event_metadata: Vec<&'a [u8]>,
     event_occurred: Vec<OffsetDateTime>,
-    command_unit: Vec<i32>,
+    command_units: Vec<Vec<usize>>,
     command_partition: Vec<i16>,
-    command_tenant: Vec<String>,
-    command_request: Vec<String>,
-    command_fingerprint: Vec<Vec<u8>>,
-    command_response: Vec<Vec<u8>>,
+    command_tenant: Vec<&'a str>,
+    command_request: Vec<&'a str>,
+    command_fingerprint: Vec<&'a [u8]>,
+    command_response: Vec<&'a [u8]>,
     command_stream_partition: Vec<Option<i16>>,
-    command_stream_id: Vec<Option<uuid::Uuid>>,
+    command_stream_id: Vec<Option<Uuid>>,
     command_stream_version: Vec<Option<i64>>,
     command_retention_seconds: Vec<Option<i64>>,
-    key_unit: Vec<i32>,
+    key_units: Vec<Vec<usize>>,
     key_partition: Vec<i16>,
-    key_tenant: Vec<String>,
-    key_subject: Vec<uuid::Uuid>,
-    key_wrapped: Vec<Vec<u8>>,
+    key_tenant: Vec<&'a str>,
+    key_subject: Vec<Uuid>,
+    key_wrapped: Vec<&'a [u8]>,
 }
 
-impl Columns {
-    fn of(writes: &[&Write]) -> Self {
+impl<'a> Columns<'a> {
+    fn of(writes: &[&'a Write]) -> Self {
         let mut columns = Self::default();
-        for (unit, write) in (0_i32..).zip(writes) {
-            columns.add(unit, write);
+        let mut rows = HashMap::new();
+        let mut events_of = BTreeMap::new();
+        for (unit, write) in writes.iter().enumerate() {
+            for append in &write.appends {
+                columns.add_append(unit, append, &mut rows, &mut events_of);
+            }
+            if let Some((tenant, key, response)) = &write.idempotency {
+                columns.add_command(unit, tenant, key, response, write.appends.first());
+            }
         }
+        (columns.head_partition, columns.head_events) = events_of.into_iter().unzip();
         columns
     }
 
-    fn add(&mut self, unit: i32, write: &Write) {
-        for append in &write.appends {
-            let stream = &append.stream;
-            let partition = i16::from(stream.partition.number());
-            self.stream_unit.push(unit);
+    fn add_append(
+        &mut self,
+        unit: usize,
+        append: &'a Append,
+        rows: &mut HashMap<&'a Stream, usize>,
+        events_of: &mut BTreeMap<i16, i64>,
+    ) {
+        let stream = &append.stream;
+        let partition = i16::from(stream.partition.number());
+        let follows = rows
+            .get(stream)
+            .copied()
+            .filter(|row: &usize| self.stream_version[*row] == append.expected_version);
+        let row = follows.unwrap_or_else(|| {
+            // One that follows nothing gets a row of its own, which then stands in conflict with the other.
+            self.stream_units.push(Vec::new());
             self.stream_partition.push(partition);
-            self.stream_tenant.push(stream.tenant.as_str().to_owned());
+            self.stream_tenant.push(stream.tenant.as_str());
             self.stream_id.push(stream.id.0);
             self.stream_expected.push(append.expected_version);
-            let mut version = append.expected_version;
-            for event in &append.events {
-                version += 1;
-                self.event_partition.push(partition);
-                self.event_tenant.push(stream.tenant.as_str().to_owned());
-                self.event_stream.push(stream.id.0);
-                self.event_version.push(version);
-                self.event_id.push(event.event_id);
-                self.event_type.push(event.type_);
-                self.event_schema.push(event.schema_version);
-                self.event_payload.push(event.payload.to_vec());
-                self.event_metadata.push(event.metadata.to_vec());
-                self.event_occurred.push(event.occurred_at);
-            }
-            self.stream_version.push(version);
+            self.stream_version.push(append.expected_version);
             self.stream_type.push(append.stream_type);
-            if let Some(key) = &append.new_key {
-                self.key_unit.push(unit);
-                self.key_partition.push(i16::from(key.partition.number()));
-                self.key_tenant.push(key.tenant.as_str().to_owned());
-                self.key_subject.push(key.subject);
-                self.key_wrapped.push(key.wrapped.clone());
-            }
+            self.stream_units.len() - 1
+        });
+        rows.insert(stream, row);
+        self.stream_units[row].push(unit);
+        let nth = events_of.entry(partition).or_insert(0);
+        for event in &append.events {
+            *nth += 1;
+            self.stream_version[row] += 1;
+            self.event_partition.push(partition);
+            self.event_nth.push(*nth);
+            self.event_tenant.push(stream.tenant.as_str());
+            self.event_stream.push(stream.id.0);
+            self.event_version.push(self.stream_version[row]);
+            self.event_id.push(event.event_id);
+            self.event_type.push(event.type_);
+            self.event_schema.push(event.schema_version);
+            self.event_payload.push(&event.payload);
+            self.event_metadata.push(&event.metadata);
+            self.event_occurred.push(event.occurred_at);
         }
-        if let Some((tenant, key, response)) = &write.idempotency {
-            let first = write.appends.first();
-            self.command_unit.push(unit);
-            self.command_partition
-                .push(i16::from(key.partition(tenant).number()));
-            self.command_tenant.push(tenant.as_str().to_owned());
-            self.command_request.push(key.request_id.clone());
-            self.command_fingerprint.push(key.fingerprint.to_vec());
-            self.command_response.push(response.clone());
-            self.command_stream_partition
-                .push(first.map(|append| i16::from(append.stream.partition.number())));
-            self.command_stream_id
-                .push(first.map(|append| append.stream.id.0));
-            self.command_stream_version.push(first.map(|append| {
-                append.expected_version + i64::try_from(append.events.len()).unwrap_or(i64::MAX)
-            }));
-            self.command_retention_seconds.push(
-                key.retention
-                    .map(|retention| i64::try_from(retention.as_secs()).unwrap_or(i64::MAX)),
-            );
+        if let Some(key) = &append.new_key {
+            self.key_units.push(vec![unit]);
+            self.key_partition.push(i16::from(key.partition.number()));
+            self.key_tenant.push(key.tenant.as_str());
+            self.key_subject.push(key.subject);
+            self.key_wrapped.push(&key.wrapped);
         }
+    }
+
+    fn add_command(
+        &mut self,
+        unit: usize,
+        tenant: &'a TenantId,
+        key: &'a IdempotencyKey,
+        response: &'a [u8],
+        first: Option<&Append>,
+    ) {
+        self.command_units.push(vec![unit]);
+        self.command_partition
+            .push(i16::from(key.partition(tenant).number()));
+        self.command_tenant.push(tenant.as_str());
+        self.command_request.push(&key.request_id);
+        self.command_fingerprint.push(&key.fingerprint);
+        self.command_response.push(response);
+        self.command_stream_partition
+            .push(first.map(|append| i16::from(append.stream.partition.number())));
+        self.command_stream_id
+            .push(first.map(|append| append.stream.id.0));
+        self.command_stream_version.push(first.map(|append| {
+            append.expected_version + i64::try_from(append.events.len()).unwrap_or(i64::MAX)
+        }));
+        self.command_retention_seconds.push(
+            key.retention
+                .map(|retention| i64::try_from(retention.as_secs()).unwrap_or(i64::MAX)),
+        );
     }
 }
 
-/// Appends within the caller's transaction. On conflicts the transaction must be rolled back.
+/// Appends within the caller's transaction, or as one of its own where there is none. On conflicts the transaction must be rolled back.
 pub(crate) async fn append(
     connection: &mut PgConnection,
     writes: &[&Write],
+    on_conflict: OnConflict,
 ) -> Result<Appended, sqlx::Error> {
     let columns = Columns::of(writes);
-    let streams = columns.stream_unit.clone();
-    let commands = columns.command_unit.clone();
-    let keys = columns.key_unit.clone();
     let row = sqlx::query(APPEND)
-        .bind(columns.stream_partition)
-        .bind(columns.stream_tenant)
-        .bind(columns.stream_id)
-        .bind(columns.stream_expected)
-        .bind(columns.stream_version)
-        .bind(columns.stream_type)
-        .bind(columns.event_partition)
-        .bind(columns.event_tenant)
-        .bind(columns.event_stream)
-        .bind(columns.event_version)
-        .bind(columns.event_id)
-        .bind(columns.event_type)
-        .bind(columns.event_schema)
-        .bind(columns.event_payload)
-        .bind(columns.event_metadata)
-        .bind(columns.event_occurred)
-        .bind(columns.command_partition)
-        .bind(columns.command_tenant)
-        .bind(columns.command_request)
-        .bind(columns.command_fingerprint)
-        .bind(columns.command_response)
-        .bind(columns.command_stream_partition)
-        .bind(columns.command_stream_id)
-        .bind(columns.command_stream_version)
-        .bind(columns.command_retention_seconds)
-        .bind(columns.key_partition)
-        .bind(columns.key_tenant)
-        .bind(columns.key_subject)
-        .bind(columns.key_wrapped)
+        .bind(&columns.stream_partition)
+        .bind(&columns.stream_tenant)
+        .bind(&columns.stream_id)
+        .bind(&columns.stream_expected)
+        .bind(&columns.stream_version)
+        .bind(&columns.stream_type)
+        .bind(&columns.command_partition)
+        .bind(&columns.command_tenant)
+        .bind(&columns.command_request)
+        .bind(&columns.command_fingerprint)
+        .bind(&columns.command_response)
+        .bind(&columns.command_stream_partition)
+        .bind(&columns.command_stream_id)
+        .bind(&columns.command_stream_version)
+        .bind(&columns.command_retention_seconds)
+        .bind(&columns.key_partition)
+        .bind(&columns.key_tenant)
+        .bind(&columns.key_subject)
+        .bind(&columns.key_wrapped)
+        .bind(&columns.head_partition)
+        .bind(&columns.head_events)
+        .bind(&columns.event_partition)
+        .bind(&columns.event_nth)
+        .bind(&columns.event_tenant)
+        .bind(&columns.event_stream)
+        .bind(&columns.event_version)
+        .bind(&columns.event_id)
+        .bind(&columns.event_type)
+        .bind(&columns.event_schema)
+        .bind(&columns.event_payload)
+        .bind(&columns.event_metadata)
+        .bind(&columns.event_occurred)
+        .bind(on_conflict == OnConflict::Fail)
         .fetch_one(connection)
         .await?;
-    let done = |column: &str| row.try_get::<Vec<i64>, _>(column);
-    let mut failed: Vec<usize> = Vec::new();
-    failed.extend(missing(&streams, &done("streams")?));
-    failed.extend(missing(&commands, &done("commands")?));
-    failed.extend(missing(&keys, &done("keys")?));
-    if !failed.is_empty() {
-        failed.sort_unstable();
-        failed.dedup();
-        return Ok(Appended::Conflicts(failed));
+    if !row.try_get::<bool, _>("settled")? {
+        let done = |column: &str| row.try_get::<Vec<i64>, _>(column);
+        let mut failed = BTreeSet::new();
+        failed.extend(missing(&columns.stream_units, &done("streams")?));
+        failed.extend(missing(&columns.command_units, &done("commands")?));
+        failed.extend(missing(&columns.key_units, &done("keys")?));
+        return Ok(Appended::Conflicts(failed.into_iter().collect()));
     }
     let partitions: Vec<i16> = row.try_get("partitions")?;
     let bases: Vec<i64> = row.try_get("bases")?;
@@ -184,13 +239,13 @@ pub(crate) async fn append(
     Ok(Appended::All(positions(writes, bases, recorded_at)))
 }
 
-/// The units whose rows (numbered from 1) are not among those that took effect.
-fn missing<'a>(units: &'a [i32], done: &'a [i64]) -> impl Iterator<Item = usize> + 'a {
-    let done: std::collections::HashSet<i64> = done.iter().copied().collect();
+/// The writes whose rows (numbered from 1) are not among those that took effect.
+fn missing<'a>(units: &'a [Vec<usize>], done: &'a [i64]) -> impl Iterator<Item = usize> + 'a {
+    let done: HashSet<i64> = done.iter().copied().collect();
     (1_i64..)
         .zip(units)
         .filter(move |(ordinal, _)| !done.contains(ordinal))
-        .filter_map(|(_, unit)| usize::try_from(*unit).ok())
+        .flat_map(|(_, units)| units.iter().copied())
 }
 
 /// Where each write's appends came to stand: events take positions in the order in which they were given.
@@ -217,7 +272,8 @@ fn positions(
         .collect()
 }
 
-/// Appends within a transaction of the caller's: for reactions that move a checkpoint in the same step. Streams must differ.
+/// Appends within a transaction of the caller's: for reactions that move a checkpoint in the same step. Of two appends to one stream the second
+/// must follow the first.
 ///
 /// Returns `None` when one of the writes stands in conflict with what is stored; roll back then, load again and decide again.
 ///
@@ -227,21 +283,9 @@ pub async fn append_in(
     connection: &mut PgConnection,
     writes: &[Write],
 ) -> Result<Option<Vec<Written>>, LogError> {
-    debug_assert!(
-        streams_differ(writes),
-        "two appends to one stream in one statement"
-    );
     let writes: Vec<&Write> = writes.iter().collect();
-    match append(connection, &writes).await? {
+    match append(connection, &writes, OnConflict::Tell).await? {
         Appended::All(written) => Ok(Some(written)),
         Appended::Conflicts(_) => Ok(None),
     }
-}
-
-fn streams_differ(writes: &[Write]) -> bool {
-    let mut seen = HashMap::new();
-    writes
-        .iter()
-        .flat_map(|write| &write.appends)
-        .all(|append| seen.insert(append.stream.clone(), ()).is_none())
 }

@@ -1,6 +1,6 @@
 //! Commands: load, decide, append at the version that was loaded; on conflict load and decide again.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use aggregate::{CustomerId, Partition, TenantId};
 use bytes::Bytes;
@@ -16,12 +16,13 @@ use crate::{
     event::{Append, NewEvent, StoredEvent, Stream, Write},
     keys::NewSubjectKey,
     seal::{Seal, SubjectCipher},
+    states::Slot,
     token::ConsistencyToken,
     writer::WriteOutcome,
 };
 
 /// How often a command is decided anew because somebody else was faster.
-const DECISIONS_MAX: u32 = 4;
+const DECISIONS_MAX: u32 = 16;
 
 /// By what a repeat of a command is recognised.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,6 +167,14 @@ impl<A: Stored> Loaded<A> {
     }
 }
 
+fn write_of(request: &Request, appends: Vec<Append>, response: Vec<u8>) -> Write {
+    let key = request.idempotency.clone();
+    Write {
+        idempotency: key.map(|key| (request.tenant.clone(), key, response)),
+        appends,
+    }
+}
+
 impl EventLog {
     /// Loads and folds a stream. One that does not exist is the default state at version 0; if it is about a subject
     /// without a key, a key is made that is stored with the first event.
@@ -232,6 +241,26 @@ impl EventLog {
         })
     }
 
+    /// The beginning of a stream whose subject, too, is expected to be new: a key is made without asking whether there is one. It
+    /// asks the database for nothing; should there be a stream or a key, the append is a conflict.
+    ///
+    /// # Errors
+    /// When the key service fails.
+    pub async fn fresh_subject<A: Stored>(&self, stream: &Stream) -> Result<Loaded<A>, LogError> {
+        let Some(subject) = stream.subject else {
+            return self.fresh(stream).await;
+        };
+        let (new_key, cipher) = self.keys().new_key(&stream.tenant, subject).await?;
+        Ok(Loaded {
+            state: A::default(),
+            version: 0,
+            position: 0,
+            stream: stream.clone(),
+            cipher,
+            new_key: Some(new_key),
+        })
+    }
+
     async fn subject_cipher(
         &self,
         tenant: &TenantId,
@@ -279,6 +308,8 @@ impl EventLog {
         F: Fn() -> Fut,
         Fut: Future<Output = Result<Decision, CommandError<R>>>,
     {
+        // Who met a conflict once takes turns with the others of this process that did.
+        let mut turn = None;
         for _ in 0..DECISIONS_MAX {
             let decision = match decide().await {
                 Ok(decision) => decision,
@@ -299,13 +330,8 @@ impl EventLog {
                     return Ok(self.committed(decision.response, []));
                 }
             }
-            let write = Write {
-                idempotency: request
-                    .idempotency
-                    .clone()
-                    .map(|key| (request.tenant.clone(), key, decision.response.clone())),
-                appends: decision.appends,
-            };
+            let stream = decision.appends.first().map(|append| append.stream.clone());
+            let write = write_of(request, decision.appends, decision.response.clone());
             match self.inner.writers.write(write).await? {
                 WriteOutcome::Written(written) => {
                     return Ok(self.committed(decision.response, written.last_positions));
@@ -314,13 +340,19 @@ impl EventLog {
                     if let Some(committed) = self.stored_response(request).await? {
                         return Ok(committed);
                     }
+                    if let (None, Some(stream)) = (&turn, stream) {
+                        let mut slot = self.inner.states.slot(&stream).lock_owned().await;
+                        slot.forget();
+                        turn = Some(slot);
+                    }
                 }
             }
         }
         Err(CommandError::Contended)
     }
 
-    /// One command on one aggregate; `respond` makes the response from the state and version after it.
+    /// One command on one aggregate; `respond` makes the response from the state and version after it. Commands on one stream
+    /// are decided one after the other, each on the effect of the one before it, and share commits all the same.
     ///
     /// # Errors
     /// As for [`EventLog::transact`].
@@ -335,16 +367,69 @@ impl EventLog {
         A: Stored,
         M: prost::Message,
     {
-        let respond = Arc::new(respond);
-        self.transact(request, || {
-            let respond = Arc::clone(&respond);
-            async move {
-                let mut loaded = self.load::<A>(stream).await?;
-                let append = loaded.decide(command, request)?;
-                Ok(Decision::new([append], &respond(&loaded)))
+        let slot = self.inner.states.slot(stream);
+        for attempt in 0..DECISIONS_MAX {
+            let mut held = slot.lock().await;
+            let decided = self.decide_on::<A>(&held, request, stream, command).await;
+            let (loaded, append) = match decided {
+                Ok(decided) => decided,
+                Err(CommandError::Rejected(rejection)) => {
+                    drop(held);
+                    // The state may refuse because this very request has already changed it.
+                    return match self.stored_response(request).await? {
+                        Some(committed) => Ok(committed),
+                        None => Err(CommandError::Rejected(rejection)),
+                    };
+                }
+                Err(other) => return Err(other),
+            };
+            let Decision { appends, response } = Decision::new([append], &respond(&loaded));
+            if appends.is_empty() {
+                if let Some(committed) = self.stored_response(request).await? {
+                    return Ok(committed);
+                }
+                if request.idempotency.is_none() {
+                    return Ok(self.committed(response, []));
+                }
             }
-        })
-        .await
+            let write = write_of(request, appends, response.clone());
+            let submitted = self.inner.writers.submit(write)?;
+            held.keep(loaded);
+            // Others may go on from here before this is written; but whoever was caught up in another's conflict finishes alone.
+            let mut alone = (attempt > 0).then_some(held);
+            let outcome = submitted.outcome().await;
+            if let Ok(WriteOutcome::Written(written)) = outcome {
+                return Ok(self.committed(response, written.last_positions));
+            }
+            match &mut alone {
+                Some(held) => held.forget(),
+                None => slot.lock().await.forget(),
+            }
+            outcome?;
+            if let Some(committed) = self.stored_response(request).await? {
+                return Ok(committed);
+            }
+        }
+        Err(CommandError::Contended)
+    }
+
+    /// Decides on what is remembered of the stream, if that leads to an append, and else on what is stored.
+    async fn decide_on<A: Stored>(
+        &self,
+        remembered: &Slot,
+        request: &Request,
+        stream: &Stream,
+        command: &A::Command,
+    ) -> Result<(Loaded<A>, Append), CommandError<A::Rejection>> {
+        if let Some(mut loaded) = remembered.recall::<A>()
+            && let Ok(append) = loaded.decide(command, request)
+            && !append.events.is_empty()
+        {
+            return Ok((loaded, append));
+        }
+        let mut loaded = self.load::<A>(stream).await?;
+        let append = loaded.decide(command, request)?;
+        Ok((loaded, append))
     }
 
     fn committed(

@@ -17,6 +17,7 @@ mod projection;
 mod projector;
 mod read;
 mod seal;
+mod states;
 mod sweep;
 pub mod timestamp;
 mod token;
@@ -47,7 +48,7 @@ use std::{
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::writer::Writers;
+use crate::{states::States, writer::Writers};
 
 /// How a log works. Every queue and batch has a limit.
 #[derive(Clone, Debug)]
@@ -70,6 +71,8 @@ pub struct LogOptions {
     pub batch_commands_max: usize,
     /// Unwrapped data keys in memory.
     pub key_cache_entries_max: u64,
+    /// Streams whose folded state is kept in memory for the next command.
+    pub state_cache_entries_max: u64,
 }
 
 impl Default for LogOptions {
@@ -84,6 +87,7 @@ impl Default for LogOptions {
             mailbox_commands_max: 4096,
             batch_commands_max: 128,
             key_cache_entries_max: 10_000,
+            state_cache_entries_max: 10_000,
         }
     }
 }
@@ -99,6 +103,7 @@ struct Inner {
     pool: PgPool,
     keys: Keys,
     writers: Writers,
+    states: States,
     appended: Arc<Notify>,
     epoch: AtomicI32,
 }
@@ -122,7 +127,7 @@ impl EventLog {
             .fetch_one(&pool)
             .await?;
         let appended = Arc::new(Notify::new());
-        let writers = Writers::start(&pool, options, &appended);
+        let writers = Writers::start(&pool.connect_options(), options, &appended);
         let keys = Keys::new(pool.clone(), key_service, options.key_cache_entries_max);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -130,6 +135,7 @@ impl EventLog {
                 pool,
                 keys,
                 writers,
+                states: States::new(options.state_cache_entries_max),
                 appended,
                 epoch: AtomicI32::new(epoch),
             }),
@@ -194,9 +200,11 @@ impl EventLog {
 async fn connect(options: &LogOptions) -> Result<PgPool, LogError> {
     let statement_timeout_ms = options.statement_timeout.as_millis();
     let connect: sqlx::postgres::PgConnectOptions = options.database_url.parse()?;
-    let connect = connect
-        .application_name("vefa")
-        .options([("statement_timeout", statement_timeout_ms.to_string())]);
+    let connect = connect.application_name("vefa").options([
+        ("statement_timeout", statement_timeout_ms.to_string()),
+        // Statements here are short; compiling them costs more than it saves.
+        ("jit", "off".to_owned()),
+    ]);
     let pool = PgPoolOptions::new()
         .max_connections(options.connections_max)
         .acquire_timeout(options.acquire_timeout)

@@ -3,24 +3,28 @@
 //! Each writer task owns a range of partitions and appends what its mailbox holds in one statement. A command's conflict never
 //! fails its neighbours, and a caller that goes away changes nothing: the task owns the write.
 
+mod connection;
+
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
 };
 
 use aggregate::{PARTITIONS, Partition};
-use sqlx::PgPool;
+use sqlx::Connection as _;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
 };
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     LogOptions,
-    append::{Appended, append},
+    append::{Appended, OnConflict, append, is_conflict},
     error::{LogError, is_serialization_failure},
     event::{Write, Written},
 };
+use connection::WriterConnection;
 
 /// How often a transaction is tried again that PostgreSQL gave up for its own reasons.
 const ATTEMPTS_MAX: u32 = 5;
@@ -46,15 +50,20 @@ pub(crate) struct Writers {
 }
 
 impl Writers {
-    pub(crate) fn start(pool: &PgPool, options: &LogOptions, appended: &Arc<Notify>) -> Self {
+    pub(crate) fn start(
+        connect: &sqlx::postgres::PgConnectOptions,
+        options: &LogOptions,
+        appended: &Arc<Notify>,
+    ) -> Self {
         let mut tasks = JoinSet::new();
         let mailboxes = (0..options.writers.max(1))
             .map(|_| {
                 let (sender, receiver) = mpsc::channel(options.mailbox_commands_max);
                 let writer = Writer {
-                    pool: pool.clone(),
+                    connection: WriterConnection::new(connect, options.acquire_timeout),
                     receiver,
                     waiting: VecDeque::new(),
+                    met_conflict: false,
                     batch_commands_max: options.batch_commands_max,
                     appended: Arc::clone(appended),
                 };
@@ -69,6 +78,11 @@ impl Writers {
     }
 
     pub(crate) async fn write(&self, write: Write) -> Result<WriteOutcome, LogError> {
+        self.submit(write)?.outcome().await
+    }
+
+    /// Hands a write over. Writes to one stream take effect in the order in which they were handed over.
+    pub(crate) fn submit(&self, write: Write) -> Result<Submitted, LogError> {
         let (reply, outcome) = oneshot::channel();
         let mailbox = self.mailbox(&write)?;
         mailbox
@@ -77,9 +91,7 @@ impl Writers {
                 mpsc::error::TrySendError::Full(_) => LogError::Overloaded,
                 mpsc::error::TrySendError::Closed(_) => LogError::Closed,
             })?;
-        outcome.await.map_err(|_| LogError::OutcomeUnknown {
-            reason: "the writer stopped".to_owned(),
-        })?
+        Ok(Submitted(outcome))
     }
 
     fn mailbox(&self, write: &Write) -> Result<mpsc::Sender<Job>, LogError> {
@@ -101,6 +113,17 @@ impl Writers {
     }
 }
 
+/// A write that a writer has taken.
+pub(crate) struct Submitted(oneshot::Receiver<Result<WriteOutcome, LogError>>);
+
+impl Submitted {
+    pub(crate) async fn outcome(self) -> Result<WriteOutcome, LogError> {
+        self.0.await.map_err(|_| LogError::OutcomeUnknown {
+            reason: "the writer stopped".to_owned(),
+        })?
+    }
+}
+
 fn home(write: &Write) -> Option<Partition> {
     let appended = write.appends.first().map(|append| append.stream.partition);
     appended.or_else(|| {
@@ -110,11 +133,13 @@ fn home(write: &Write) -> Option<Partition> {
 }
 
 struct Writer {
-    pool: PgPool,
+    connection: WriterConnection,
     receiver: mpsc::Receiver<Job>,
     waiting: VecDeque<Job>,
     batch_commands_max: usize,
     appended: Arc<Notify>,
+    /// Whether the last batch did: then the next one, too, is asked to tell which of its writes do.
+    met_conflict: bool,
 }
 
 impl Writer {
@@ -138,22 +163,31 @@ impl Writer {
         }
     }
 
-    /// Takes waiting writes in order, leaving for later those that touch what an earlier one of the batch touches: one statement
-    /// cannot see its own effects.
+    /// Takes waiting writes in order. One that touches what an earlier one of the batch touches is left for later, since one statement
+    /// cannot see its own effects; but one that was decided on the effect of the one before it goes along with that.
     fn next_batch(&mut self) -> Vec<Job> {
         let mut touched = HashSet::new();
+        let mut versions = HashMap::new();
         let mut batch = Vec::new();
         let mut later = VecDeque::new();
         while let Some(job) = self.waiting.pop_front() {
-            let keys = touched_by(&job.write);
-            if batch.len() < self.batch_commands_max
+            let keys = unique_keys(&job.write);
+            let streams = streams(&job.write);
+            let fits = batch.len() < self.batch_commands_max
                 && keys.iter().all(|key| !touched.contains(key))
-            {
-                touched.extend(keys);
+                && streams.iter().all(|(stream, expected, _)| {
+                    versions
+                        .get(stream)
+                        .is_none_or(|version| *version == Some(*expected))
+                });
+            touched.extend(keys);
+            for (stream, _, version) in streams {
+                // Whatever comes behind one that waits has to wait, too.
+                versions.insert(stream, fits.then_some(version));
+            }
+            if fits {
                 batch.push(job);
             } else {
-                // Whatever comes behind it for the same stream has to stay behind it.
-                touched.extend(keys);
                 later.push_back(job);
             }
         }
@@ -161,7 +195,7 @@ impl Writer {
         batch
     }
 
-    async fn write(&self, mut batch: Vec<Job>) {
+    async fn write(&mut self, mut batch: Vec<Job>) {
         let mut attempt = 1;
         while !batch.is_empty() {
             let writes: Vec<&Write> = batch.iter().map(|job| &job.write).collect();
@@ -173,6 +207,8 @@ impl Writer {
                     return;
                 }
                 Ok(Appended::Conflicts(conflicts)) => {
+                    // What was decided on the effect of one of them is in conflict the next time round.
+                    debug_assert!(!conflicts.is_empty(), "a conflict of nothing");
                     for index in conflicts.into_iter().rev() {
                         answer(batch.remove(index).reply, Ok(WriteOutcome::Conflict));
                     }
@@ -192,9 +228,35 @@ impl Writer {
         }
     }
 
-    async fn transaction(&self, writes: &[&Write]) -> Result<Appended, Failed> {
-        let mut transaction = self.pool.begin().await.map_err(Failed::Before)?;
-        match append(&mut transaction, writes)
+    /// Appends all of `writes` or none. The statement is its own transaction, which saves two round trips, unless there were
+    /// conflicts lately.
+    async fn transaction(&mut self, writes: &[&Write]) -> Result<Appended, Failed> {
+        if !self.met_conflict {
+            let connection = self.connection.get().await.map_err(Failed::Before)?;
+            match append(connection, writes, OnConflict::Fail).await {
+                Ok(appended) => return Ok(appended),
+                Err(error) if is_conflict(&error) => self.met_conflict = true,
+                // PostgreSQL's own refusal takes the statement back; anything else leaves open what became of it.
+                Err(error @ sqlx::Error::Database(_)) => return Err(Failed::Before(error)),
+                Err(error) => {
+                    self.connection.discard();
+                    return Err(Failed::Commit(error));
+                }
+            }
+        }
+        let told = self.transaction_that_tells(writes).await;
+        match &told {
+            Ok(Appended::All(_)) => self.met_conflict = false,
+            Ok(Appended::Conflicts(_)) => {}
+            Err(_) => self.connection.discard(),
+        }
+        told
+    }
+
+    async fn transaction_that_tells(&mut self, writes: &[&Write]) -> Result<Appended, Failed> {
+        let connection = self.connection.get().await.map_err(Failed::Before)?;
+        let mut transaction = connection.begin().await.map_err(Failed::Before)?;
+        match append(&mut transaction, writes, OnConflict::Tell)
             .await
             .map_err(Failed::Before)?
         {
@@ -237,23 +299,39 @@ impl Failed {
     }
 }
 
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Touched {
-    Stream(crate::event::Stream),
-    Request(aggregate::TenantId, String),
-    Key(aggregate::TenantId, uuid::Uuid),
+/// Request ids and subjects' keys that a write stores, as digests: a chance equality only makes a write wait for the next batch.
+fn unique_keys(write: &Write) -> Vec<u128> {
+    let keys = write
+        .appends
+        .iter()
+        .filter_map(|append| append.new_key.as_ref())
+        .map(|key| digest(b"key", key.tenant.as_str(), key.subject.as_bytes()));
+    let request = write
+        .idempotency
+        .iter()
+        .map(|(tenant, key, _)| digest(b"request", tenant.as_str(), key.request_id.as_bytes()));
+    keys.chain(request).collect()
 }
 
-fn touched_by(write: &Write) -> Vec<Touched> {
-    let mut touched = Vec::with_capacity(write.appends.len() + 2);
-    for append in &write.appends {
-        touched.push(Touched::Stream(append.stream.clone()));
-        if let Some(key) = &append.new_key {
-            touched.push(Touched::Key(key.tenant.clone(), key.subject));
-        }
+/// Streams that a write appends to, as digests, with the versions before and after.
+fn streams(write: &Write) -> Vec<(u128, i64, i64)> {
+    write
+        .appends
+        .iter()
+        .map(|append| {
+            let stream = &append.stream;
+            let digest = digest(b"stream", stream.tenant.as_str(), stream.id.0.as_bytes());
+            let events = i64::try_from(append.events.len()).unwrap_or(i64::MAX);
+            let before = append.expected_version;
+            (digest, before, before + events)
+        })
+        .collect()
+}
+
+fn digest(kind: &[u8], tenant: &str, id: &[u8]) -> u128 {
+    let mut hasher = Xxh3::new();
+    for part in [kind, &[0], tenant.as_bytes(), &[0], id] {
+        hasher.update(part);
     }
-    if let Some((tenant, key, _)) = &write.idempotency {
-        touched.push(Touched::Request(tenant.clone(), key.request_id.clone()));
-    }
-    touched
+    hasher.digest128()
 }

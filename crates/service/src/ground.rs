@@ -151,6 +151,7 @@ impl Ground {
         let options = ProjectorOptions {
             batch_events_max: i64::try_from(config.batch_events_max).unwrap_or(i64::MAX),
             poll_interval: Duration::from_millis(config.poll_interval_ms),
+            linger: Duration::from_millis(config.linger_ms),
             lease: Duration::from_millis(config.lease_ms),
             retry_delay: RETRY_DELAY,
         };
@@ -194,6 +195,7 @@ impl Ground {
         let relay = RelayOptions {
             batch_events_max: self.config.relay.batch_events_max,
             poll_interval: Duration::from_millis(self.config.relay.poll_interval_ms),
+            linger: Duration::from_millis(self.config.relay.linger_ms),
             lease: Duration::from_millis(self.config.relay.lease_ms),
             retry_delay: RETRY_DELAY,
         };
@@ -241,6 +243,7 @@ fn log_options(name: ServiceName, config: &Config) -> LogOptions {
         mailbox_commands_max: config.log.queue_commands_max,
         batch_commands_max: config.log.batch_commands_max,
         key_cache_entries_max: config.log.key_cache_entries_max,
+        state_cache_entries_max: config.log.state_cache_entries_max,
     }
 }
 

@@ -1,13 +1,13 @@
 //! Appending: gapless, at the expected version, without one command's conflict touching its neighbours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::Partition;
 use event_log::{CommandError, EventLog, StoredEvent};
 use futures::future::join_all;
 use testing::TestDatabase;
 
-use crate::account::{Account, Command, Overdrawn, open, plain, request};
+use crate::account::{Account, Command, Overdrawn, open, plain, request, request_id};
 
 async fn add(
     log: &EventLog,
@@ -181,5 +181,76 @@ async fn a_dropped_begin_leaves_no_transaction_to_the_next_borrower() {
             .unwrap();
         assert_eq!(seen, 1, "write {n} is not visible to others");
     }
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_hot_stream_takes_every_command_and_shares_commits() {
+    let database = TestDatabase::create("hot").await.unwrap();
+    let log = open(&database).await;
+    let outcomes = join_all((0..300).map(|_| add(&log, 1, 1))).await;
+    assert!(outcomes.iter().all(Result::is_ok));
+    let events = everything(&log).await;
+    assert_eq!(events.len(), 300);
+    assert!(
+        (1..)
+            .zip(&events)
+            .all(|(version, event)| event.version == version)
+    );
+    // Each transaction has one clock, so that as many times are as many commits.
+    let commits: BTreeSet<_> = events.iter().map(|event| event.recorded_at).collect();
+    assert!(commits.len() < 150, "{} commits", commits.len());
+    log.close().await;
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_command_behind_a_repeat_on_a_hot_stream_is_decided_on_what_has_happened() {
+    let database = TestDatabase::create("hot-repeat").await.unwrap();
+    let log = open(&database).await;
+    add(&log, 1, 10).await.unwrap();
+    // Every second command is a repeat of the same request: decided on the effect of those before it, written never.
+    let repeated = request_id("once", 1);
+    log.execute::<Account, ()>(&repeated, &plain(1), &Command::Add(-1), |_| ())
+        .await
+        .unwrap();
+    let outcomes = join_all((0..100).map(|n| {
+        let (log, repeated) = (log.clone(), repeated.clone());
+        async move {
+            if n % 2 == 0 {
+                log.execute::<Account, ()>(&repeated, &plain(1), &Command::Add(-1), |_| ())
+                    .await
+            } else {
+                add(&log, 1, 1).await
+            }
+        }
+    }))
+    .await;
+    assert!(
+        outcomes.iter().all(Result::is_ok),
+        "{:?}",
+        outcomes.iter().find(|outcome| outcome.is_err())
+    );
+    let loaded = log.load::<Account>(&plain(1)).await.unwrap();
+    assert_eq!((loaded.version, loaded.state.balance), (52, 59));
+    log.close().await;
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_remembered_of_a_stream_refuses_nothing_that_another_process_has_made_possible() {
+    let database = TestDatabase::create("remembered").await.unwrap();
+    let (here, there) = (open(&database).await, open(&database).await);
+    add(&here, 1, 1).await.unwrap();
+    add(&there, 1, 100).await.unwrap();
+    // Here the balance is remembered as 1.
+    add(&here, 1, -50).await.unwrap();
+    add(&there, 1, -51).await.unwrap();
+    assert!(matches!(
+        add(&here, 1, -1).await,
+        Err(CommandError::Rejected(Overdrawn(_)))
+    ));
+    here.close().await;
+    there.close().await;
     database.drop().await.unwrap();
 }

@@ -43,6 +43,7 @@ fn options() -> ProjectorOptions {
         batch_events_max: 16,
         lease: Duration::from_millis(300),
         poll_interval: Duration::from_millis(10),
+        linger: Duration::from_millis(1),
         retry_delay: Duration::from_millis(10),
     }
 }

@@ -202,6 +202,8 @@ pub struct Log {
     pub idempotency_retention_days: u32,
     /// Unwrapped data keys in memory.
     pub key_cache_entries_max: u64,
+    /// Streams whose folded state is kept in memory.
+    pub state_cache_entries_max: u64,
 }
 
 /// `[relay]`.
@@ -212,6 +214,8 @@ pub struct Relay {
     pub batch_events_max: usize,
     /// How often it looks unasked.
     pub poll_interval_ms: u64,
+    /// How long events gather after a batch that was not full.
+    pub linger_ms: u64,
     /// How long it stays elected.
     pub lease_ms: u64,
 }
@@ -224,6 +228,8 @@ pub struct Projection {
     pub batch_events_max: usize,
     /// How often it looks unasked.
     pub poll_interval_ms: u64,
+    /// How long events gather after a batch that was not full.
+    pub linger_ms: u64,
     /// How long a partition stays with its reader.
     pub lease_ms: u64,
 }

@@ -72,7 +72,7 @@ impl Api {
         let claim = self.claim_id(&request.tenant, &identifier).await?;
         let identifier = NewIdentifier { claim, identifier };
         let claimed = self
-            .claim(request, customer, &identifier, "identifier")
+            .claim(request, customer, &identifier, "identifier", false)
             .await?;
         let response_identifier = concealed(&identifier);
         let add = CustomerCommand::AddIdentifier {
@@ -113,18 +113,22 @@ impl Api {
             .map(message::identifier))
     }
 
-    /// Claims an identifier for a customer; `path` says where it stands in the request.
+    /// Claims an identifier for a customer; `path` says where it stands in the request. With `expect_new` it is taken for granted that
+    /// nobody has it, and the append finds out.
     pub(super) async fn claim(
         &self,
         request: &Request,
         customer: CustomerId,
         identifier: &NewIdentifier,
         path: &str,
+        expect_new: bool,
     ) -> Result<Append, CommandError<Refusal>> {
-        let mut loaded = self
-            .log
-            .load::<IdentifierClaim>(&claim_stream(&request.tenant, identifier.claim))
-            .await?;
+        let stream = claim_stream(&request.tenant, identifier.claim);
+        let mut loaded = if expect_new {
+            self.log.fresh::<IdentifierClaim>(&stream).await?
+        } else {
+            self.log.load::<IdentifierClaim>(&stream).await?
+        };
         let command = ClaimIdentifier {
             claim: identifier.claim,
             customer,

@@ -1,6 +1,9 @@
 //! Registration: the customer and the claims on all identifiers in one step.
 
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use aggregate::CustomerId;
 use contracts::customers::v1 as pb;
@@ -41,10 +44,13 @@ impl Api {
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
             .await?;
+        // Most who register are new. That they are is taken for granted at first, which spares three queries; the append finds out.
+        let expect_new = AtomicBool::new(true);
         let committed = self
             .log
             .transact(&recognised, || {
-                self.decide_registration(&recognised, &registration)
+                let expect_new = expect_new.swap(false, Ordering::Relaxed);
+                self.decide_registration(&recognised, &registration, expect_new)
             })
             .await
             .map_err(|error| refusal::status(error, registration.customer))?;
@@ -58,10 +64,15 @@ impl Api {
         &self,
         request: &Request,
         registration: &RegisterCustomer,
+        expect_new: bool,
     ) -> Result<Decision, CommandError<Refusal>> {
         let customer = registration.customer;
         let stream = Stream::of_customer(&request.tenant, customer);
-        let mut loaded = self.log.load::<Customer>(&stream).await?;
+        let mut loaded = if expect_new {
+            self.log.fresh_subject::<Customer>(&stream).await?
+        } else {
+            self.log.load::<Customer>(&stream).await?
+        };
         let append = loaded
             .decide(&CustomerCommand::Register(registration.clone()), request)
             .map_err(|error| from_rejection(error, Refusal::Customer))?;
@@ -71,7 +82,8 @@ impl Api {
             // One that is named twice is claimed once: a stream takes one append of a step.
             if claimed.insert(identifier.claim) {
                 let path = format!("identifiers[{number}]");
-                appends.push(self.claim(request, customer, identifier, &path).await?);
+                let claim = self.claim(request, customer, identifier, &path, expect_new);
+                appends.push(claim.await?);
             }
         }
         let response = pb::RegisterCustomerResponse {
