@@ -1,5 +1,7 @@
 //! The caller, and what the caller may do.
 
+use std::sync::Arc;
+
 use aggregate::TenantId;
 use tonic::Status;
 
@@ -38,7 +40,8 @@ impl Principal {
     pub fn of<T>(request: &tonic::Request<T>) -> Result<&Self, Status> {
         request
             .extensions()
-            .get()
+            .get::<Arc<Self>>()
+            .map(AsRef::as_ref)
             .ok_or_else(|| status::unauthenticated("TOKEN_MISSING", "the caller is not known"))
     }
 

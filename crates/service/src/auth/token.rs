@@ -17,6 +17,10 @@ use crate::{clock, status};
 /// Tokens for calls between services kept in memory; one for each tenant and target.
 const PEER_TOKENS_MAX: u64 = 10_000;
 
+/// Tokens whose check is remembered, and for how long.
+const CHECKED_TOKENS_MAX: u64 = 10_000;
+const CHECKED_TOKEN_LIFE: Duration = Duration::from_secs(60);
+
 /// The tenant of a call that is for none in particular. What such a call may see is decided by
 /// its scope alone.
 const NO_TENANT: &str = "system";
@@ -91,6 +95,15 @@ struct Claims {
     /// Separated by spaces (RFC 8693, 4.2).
     #[serde(default)]
     scope: String,
+    exp: u64,
+}
+
+/// A token that was found good.
+#[derive(Clone)]
+struct Checked {
+    principal: Arc<Principal>,
+    /// Seconds since 1970 after which it no longer is, clocks that differ allowed for.
+    good_until: u64,
 }
 
 /// Tells who holds a token.
@@ -100,6 +113,7 @@ pub struct Authenticator(Arc<Checks>);
 struct Checks {
     key: DecodingKey,
     validation: Validation,
+    checked: Cache<Box<str>, Checked>,
 }
 
 impl Authenticator {
@@ -112,14 +126,22 @@ impl Authenticator {
         validation.validate_nbf = true;
         validation.leeway = config.clock_skew_s_max;
         let key = DecodingKey::from_secret(secret.expose());
-        Self(Arc::new(Checks { key, validation }))
+        let checked = Cache::builder()
+            .max_capacity(CHECKED_TOKENS_MAX)
+            .time_to_live(CHECKED_TOKEN_LIFE)
+            .build();
+        Self(Arc::new(Checks {
+            key,
+            validation,
+            checked,
+        }))
     }
 
     /// The holder of the token in these headers.
     ///
     /// # Errors
     /// Which of the checks failed.
-    pub fn authenticate(&self, headers: &http::HeaderMap) -> Result<Principal, Refusal> {
+    pub fn authenticate(&self, headers: &http::HeaderMap) -> Result<Arc<Principal>, Refusal> {
         let header = headers
             .get(http::header::AUTHORIZATION)
             .ok_or(Refusal::Missing)?;
@@ -134,15 +156,23 @@ impl Authenticator {
         self.verify(token.trim())
     }
 
-    /// The holder of `token`.
+    /// The holder of `token`. A token that was found good is not checked again for a while, but for its end.
     ///
     /// # Errors
     /// Which of the checks failed.
-    pub fn verify(&self, token: &str) -> Result<Principal, Refusal> {
+    pub fn verify(&self, token: &str) -> Result<Arc<Principal>, Refusal> {
+        if let Some(checked) = self.0.checked.get(token) {
+            let now = clock::now().unix_timestamp().unsigned_abs();
+            return if now <= checked.good_until {
+                Ok(checked.principal)
+            } else {
+                Err(Refusal::Expired)
+            };
+        }
         let claims = jsonwebtoken::decode::<Claims>(token, &self.0.key, &self.0.validation)
             .map_err(|error| refusal(error.kind()))?
             .claims;
-        Ok(Principal {
+        let principal = Arc::new(Principal {
             tenant: claims.tenant,
             actor: claims.sub,
             scopes: claims
@@ -150,7 +180,13 @@ impl Authenticator {
                 .split_ascii_whitespace()
                 .map(str::to_owned)
                 .collect(),
-        })
+        });
+        let checked = Checked {
+            principal: Arc::clone(&principal),
+            good_until: claims.exp.saturating_add(self.0.validation.leeway),
+        };
+        self.0.checked.insert(token.into(), checked);
+        Ok(principal)
     }
 }
 

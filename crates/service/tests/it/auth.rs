@@ -1,5 +1,7 @@
 //! Nobody calls without a token, and each refusal says why.
 
+use std::time::Duration;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
 use service::clock;
@@ -181,4 +183,28 @@ async fn an_unknown_method_is_refused_before_it_is_looked_for() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::Unauthenticated);
+}
+
+#[tokio::test]
+async fn a_token_that_was_good_before_is_refused_once_it_has_expired() {
+    let stand = Stand::start().await;
+    let channel = stand.connect().await;
+    // Its time is over, within what clocks may differ: good for two seconds more.
+    let skew = i64::try_from(service::Config::default().auth.clock_skew_s_max).unwrap();
+    let token = with("exp", json!(clock::now().unix_timestamp() - skew + 2));
+    call(channel.clone(), authorized("hello", &token))
+        .await
+        .unwrap();
+    let refused = async {
+        loop {
+            match call(channel.clone(), authorized("hello", &token)).await {
+                Ok(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                Err(status) => return status,
+            }
+        }
+    };
+    let refused = tokio::time::timeout(Duration::from_secs(10), refused)
+        .await
+        .unwrap();
+    assert_eq!(reason(&refused), "TOKEN_EXPIRED");
 }
