@@ -13,7 +13,7 @@ use opentelemetry_sdk::trace::{
 use serde::Deserialize;
 use tracing::{Dispatch, Level, Metadata};
 use tracing_opentelemetry::OpenTelemetryLayer;
-use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Layer, Registry};
@@ -198,7 +198,8 @@ where
         .with_target(false)
         // Only `tracing` makes spans here, so nobody looks for a current OpenTelemetry context.
         .with_context_activation(false)
-        .with_filter(filter_fn(is_traced))
+        // The hint lets everything more verbose be passed over by one comparison.
+        .with_filter(filter_fn(is_traced).with_max_level_hint(LevelFilter::INFO))
 }
 
 /// Spans from INFO up, and only warnings and errors as their events: progress belongs in the log.
