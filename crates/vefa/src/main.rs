@@ -9,6 +9,10 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use service::Config;
 
+/// Every call makes and drops some hundred small values on several threads, at which the system's allocator is slow.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// An event-sourced backend for customer relations.
 #[derive(Parser)]
 #[command(name = "vefa", version)]
