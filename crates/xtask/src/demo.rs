@@ -2,7 +2,7 @@
 
 mod chart;
 mod checks;
-mod client;
+pub(crate) mod client;
 mod evaluate;
 mod format;
 mod history;
@@ -13,12 +13,12 @@ mod report;
 mod sample;
 #[cfg(test)]
 mod scenarios;
-mod service;
+pub(crate) mod service;
 mod settle;
-mod stack;
+pub(crate) mod stack;
 mod story;
 mod streams;
-mod terminal;
+pub(crate) mod terminal;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@
     reason = "a command line: what it prints is what it is for"
 )]
 
+mod bench;
 mod ci;
 mod demo;
 mod floors;
@@ -43,6 +44,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure speed and memory against the limits of this machine
+    Bench(bench::Options),
     /// Everything that must hold before a change lands
     Ci,
     /// Start PostgreSQL and NATS for development, and print how to reach them
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().task {
         Task::Demo { keep } => demo::run(keep),
         Task::Test { arguments } => test::run(&arguments),
+        Task::Bench(options) => bench::run(&options),
         Task::Ci => ci::run(),
         Task::Servers => servers::run(),
     };

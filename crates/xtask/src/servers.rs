@@ -39,6 +39,11 @@ impl Servers {
         })
     }
 
+    /// Where PostgreSQL's programs lie.
+    pub(crate) fn postgres_bin_dir(&self) -> std::path::PathBuf {
+        self.postgres_programs.bin_dir.clone()
+    }
+
     /// What tests find them by.
     pub(crate) fn variables(&self) -> [(&'static str, OsString); 4] {
         [

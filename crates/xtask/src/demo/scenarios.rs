@@ -3,6 +3,7 @@
 mod crash;
 mod refusals;
 
+use crate::demo::service::Service;
 use std::ffi::OsString;
 
 use testing::PostgresOptions;
@@ -30,7 +31,8 @@ impl World {
         let logs = workspace::target().join("scenarios").join(name);
         let settings = ["VEFA__RELAY__LEASE_MS", "VEFA__PROJECTION__LEASE_MS"]
             .map(|setting| (setting.to_owned(), OsString::from(LEASE_MS)));
-        let mut stack = Stack::start_with(&servers, logs, settings.into()).await?;
+        let mut stack =
+            Stack::start_services(&servers, logs, settings.into(), &Service::ALL).await?;
         stack.ready().await?;
         Ok(Self {
             clients: Clients::new(&stack)?,

@@ -56,14 +56,15 @@ struct Running {
 impl Stack {
     /// Makes databases and secrets, and starts the four; [`Self::ready`] tells when they can be called.
     pub(crate) async fn start(servers: &Servers) -> anyhow::Result<Self> {
-        Self::start_with(servers, logs(), Vec::new()).await
+        Self::start_services(servers, logs(), Vec::new(), &Service::ALL).await
     }
 
-    /// The same with a place for their log lines and some settings of their own.
-    pub(crate) async fn start_with(
+    /// Some of them, with a place for their log lines and settings of their own. All four databases are made.
+    pub(crate) async fn start_services(
         servers: &Servers,
         logs: PathBuf,
         settings: Environment,
+        services: &[Service],
     ) -> anyhow::Result<Self> {
         let databases = create_databases(servers).await?;
         let addresses = PerService::try_new(|_| {
@@ -89,7 +90,7 @@ impl Stack {
         };
         let logs = &stack.logs;
         fs::create_dir_all(logs).with_context(|| format!("creating {}", logs.display()))?;
-        for service in Service::ALL {
+        for service in services.iter().copied() {
             let log = stack.log(service);
             // Begun anew here; a process that is started again goes on with it.
             fs::write(&log, "").with_context(|| format!("creating {}", log.display()))?;
@@ -129,6 +130,27 @@ impl Stack {
             }
         }
         Ok(())
+    }
+
+    /// Stops one of them, as an operator would.
+    pub(crate) fn stop(&mut self, service: Service) -> anyhow::Result<()> {
+        let Some(index) = self.running.iter().position(|one| one.service == service) else {
+            return Ok(());
+        };
+        let mut process = self.running.remove(index);
+        terminate(&process.child).with_context(|| format!("stopping {}", service.name()))?;
+        let child = &mut process.child;
+        match wait_until(STOP_LIMIT, || child.try_wait().transpose()) {
+            Some(status) => status
+                .map(drop)
+                .with_context(|| format!("waiting for {}", service.name())),
+            None => bail!("{} does not stop within {STOP_LIMIT:?}", service.name()),
+        }
+    }
+
+    /// A command of the `vefa` program that is configured as the services are.
+    pub(crate) fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        vefa(&self.environment, arguments)
     }
 
     /// Fails when one of them has ended.
@@ -192,7 +214,13 @@ pub(crate) fn logs() -> PathBuf {
 /// A command of the `vefa` program, which has to be built.
 fn vefa(environment: &Environment, arguments: &[&str]) -> anyhow::Result<Command> {
     let name = format!("vefa{}", std::env::consts::EXE_SUFFIX);
-    let program = workspace::target().join("debug").join(name);
+    // Of the same build as this program, so that a measurement does not compare two of them.
+    let profile = if cfg!(debug_assertions) {
+        "debug"
+    } else {
+        "release"
+    };
+    let program = workspace::target().join(profile).join(name);
     if !program.is_file() {
         bail!(
             "{} is missing: `cargo xtask` builds it for the demo and for the tests, `cargo build --package vefa` by hand",
@@ -266,7 +294,8 @@ fn environment(
     variables
 }
 
-async fn serves(address: &str) -> bool {
+/// Whether a service says that it serves.
+pub(crate) async fn serves(address: &str) -> bool {
     let Ok(endpoint) = Endpoint::from_shared(format!("http://{address}")) else {
         return false;
     };

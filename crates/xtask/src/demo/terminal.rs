@@ -13,7 +13,8 @@ use crate::servers::Servers;
 /// Customers of each list that are printed; the page has more.
 const PRINTED: usize = 5;
 /// A line below the header, and nothing else.
-const PLAIN: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
+pub(crate) const PLAIN: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 pub(crate) fn print(findings: &Findings, checks: &[Check], files: &Files) {
     let report = &findings.report;
