@@ -23,6 +23,21 @@ pub enum BusError {
         /// What the server says.
         reason: String,
     },
+    /// Somebody else wrote to the stream while it was looked at.
+    #[error("the stream moved while it was looked at")]
+    StreamMoved,
+    /// A follower has applied events of an epoch that its origin does not know: the origin and its stream were both restored.
+    #[error(
+        "{source_log} is at epoch {present}, events of epoch {applied} were applied; rebuild the projection"
+    )]
+    EpochWentBack {
+        /// Service that owns the log.
+        source_log: &'static str,
+        /// Epoch that was applied.
+        applied: i32,
+        /// Epoch of the origin.
+        present: i32,
+    },
     /// A message in a stream is not one of ours.
     #[error("message {sequence} of stream {stream} is not an event: {reason}")]
     Foreign {

@@ -1,6 +1,8 @@
 //! Follows another service's log: reads its stream in order, skips what was applied, fetches what is missing from the origin, and
 //! moves its checkpoint in the transaction that writes the rows. It acknowledges nothing: the checkpoint is its own.
 
+mod history;
+mod origin;
 mod source;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -13,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::{bus::Bus, envelope::Received, error::BusError};
+pub use history::{Divergence, clear_divergences, divergences};
+pub use origin::{Origin, OriginError};
 use source::Source;
 
 /// How a follower works.
@@ -36,36 +40,6 @@ impl Default for FollowerOptions {
     }
 }
 
-/// Why an origin did not answer.
-pub type OriginError = Box<dyn std::error::Error + Send + Sync>;
-
-/// Whoever owns a log and can give what its stream lacks.
-pub trait Origin: Send + Sync + 'static {
-    /// Events of a partition behind a position, in order, at most `limit`.
-    ///
-    /// # Errors
-    /// When the origin cannot be asked.
-    fn read(
-        &self,
-        partition: Partition,
-        after: i64,
-        limit: u32,
-    ) -> impl Future<Output = Result<Vec<StoredEvent>, OriginError>> + Send;
-}
-
-impl Origin for EventLog {
-    async fn read(
-        &self,
-        partition: Partition,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<StoredEvent>, OriginError> {
-        Ok(self
-            .read_after(&[(partition, after)], i64::from(limit))
-            .await?)
-    }
-}
-
 /// Keeps a projection of another service's log up to date.
 pub struct Follower<P, O> {
     log: EventLog,
@@ -78,6 +52,16 @@ pub struct Follower<P, O> {
 }
 
 type Held = BTreeMap<Partition, Checkpoint>;
+
+/// Whether one of the events is of a newer history than what was applied before it.
+fn is_newer(held: &Held, received: &[Received]) -> bool {
+    received.iter().any(|received| {
+        held.get(&received.event.partition)
+            .is_some_and(|checkpoint| {
+                checkpoint.position > 0 && received.epoch > history::epoch_of(checkpoint)
+            })
+    })
+}
 
 impl<P: Projection, O: Origin> Follower<P, O> {
     /// A follower of the log of the service `source`, that has not begun. `log` is the follower's own.
@@ -137,9 +121,28 @@ impl<P: Projection, O: Origin> Follower<P, O> {
         let mut renew_at = Instant::now() + self.options.lease / 3;
         let source = Source::open(&self.bus, self.source).await?;
         let connections = self.bus.connections();
+        let history = match self.origin.history().await {
+            Ok(history) => {
+                self.take_history(&mut held, &history).await?;
+                Some(history)
+            }
+            // The stream alone will do, until it shows a newer epoch or lacks something.
+            Err(error) => {
+                tracing::debug!(
+                    source = self.source,
+                    error = &*error as &(dyn std::error::Error + 'static),
+                    "the origin does not say where its log stands"
+                );
+                None
+            }
+        };
         let start = source.start(&held).await?;
         if start.lacks_older {
-            self.catch_up(&mut held).await?;
+            let epoch = match history {
+                Some(history) => history.epoch,
+                None => self.origin.history().await.map_err(BusError::Origin)?.epoch,
+            };
+            self.catch_up(&mut held, epoch).await?;
         }
         let messages = source.messages(start.sequence).await?;
         let mut chunks = messages.ready_chunks(self.options.batch_events_max);
@@ -154,6 +157,11 @@ impl<P: Projection, O: Origin> Follower<P, O> {
             };
             if let Some(chunk) = chunk {
                 let received = source.receive_all(chunk)?;
+                if is_newer(&held, &received) {
+                    let history = self.origin.history().await.map_err(BusError::Origin)?;
+                    self.take_history(&mut held, &history).await?;
+                    return Ok(());
+                }
                 self.apply(&mut held, received).await?;
             }
             if Instant::now() >= renew_at {
@@ -167,24 +175,6 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                     return Ok(());
                 }
                 renew_at = Instant::now() + self.options.lease / 3;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads from the origin what lies between the checkpoints and its heads: the stream no longer holds what came next, and a
-    /// partition without later events would never show that it lacks some.
-    async fn catch_up(&self, held: &mut Held) -> Result<(), BusError> {
-        let limit = u32::try_from(self.options.batch_events_max).unwrap_or(u32::MAX);
-        for partition in held.keys().copied().collect::<Vec<_>>() {
-            while let Some(before) = held.get(&partition).copied() {
-                let events = self.read_origin(partition, before.position, limit).await?;
-                let Some(last) = events.last() else {
-                    break;
-                };
-                let after = before.moved_to(last.position);
-                let next = Held::from([(partition, after)]);
-                self.write(held, &events, next).await?;
             }
         }
         Ok(())
@@ -205,7 +195,8 @@ impl<P: Projection, O: Origin> Follower<P, O> {
             let Some(checkpoint) = next.get_mut(&event.partition) else {
                 continue;
             };
-            if event.position <= checkpoint.position {
+            // Of an older history is what the relay is about to purge.
+            if event.position <= checkpoint.position || epoch < checkpoint.source_epoch {
                 continue;
             }
             if event.position > checkpoint.position + 1 {
@@ -260,63 +251,6 @@ impl<P: Projection, O: Origin> Follower<P, O> {
         self.log.notify_appended();
         held.extend(next);
         Ok(())
-    }
-
-    /// The events between two positions, from the origin.
-    async fn fetch_missing(
-        &self,
-        partition: Partition,
-        after: i64,
-        before: i64,
-    ) -> Result<Vec<StoredEvent>, BusError> {
-        tracing::warn!(
-            source = self.source,
-            partition = partition.number(),
-            after,
-            before,
-            "fetching what the stream lacks"
-        );
-        let limit = u32::try_from(before - after - 1).unwrap_or(u32::MAX);
-        let fetched = self.read_origin(partition, after, limit).await?;
-        if fetched.last().map(|event| event.position) == Some(before - 1) {
-            Ok(fetched)
-        } else {
-            Err(self.missing(
-                partition,
-                fetched.last().map_or(after, |event| event.position),
-            ))
-        }
-    }
-
-    /// Events of the origin behind a position; an error when they are not those that come next.
-    async fn read_origin(
-        &self,
-        partition: Partition,
-        after: i64,
-        limit: u32,
-    ) -> Result<Vec<StoredEvent>, BusError> {
-        let read = self
-            .origin
-            .read(partition, after, limit)
-            .await
-            .map_err(BusError::Origin)?;
-        if read
-            .iter()
-            .map(|event| event.position)
-            .eq((after + 1..).take(read.len()))
-        {
-            Ok(read)
-        } else {
-            Err(self.missing(partition, after))
-        }
-    }
-
-    fn missing(&self, partition: Partition, after: i64) -> BusError {
-        BusError::Missing {
-            source_log: self.source,
-            partition: partition.number(),
-            after,
-        }
     }
 
     /// A span that goes on with the trace of what caused the batch.

@@ -4,22 +4,18 @@
 //! the tail's sequence. A second relay, or a batch that was taken without an answer, makes the expectation fail; then the
 //! tail is read again. So nothing is lost, doubled or out of order, whatever stops when.
 
+mod opening;
+mod publishing;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use aggregate::Partition;
-use async_nats::{HeaderMap, jetstream::stream::Stream};
+use async_nats::jetstream::stream::Stream;
 use event_log::{Checkpoints, EventLog, StoredEvent};
-use serde::Deserialize;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::{
-    bus::Bus,
-    envelope::{headers, subject},
-    error::BusError,
-    tail::{Tail, read_tail},
-};
+use crate::{bus::Bus, error::BusError};
 
 /// How the relay works.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +55,7 @@ pub struct Relay {
 /// What the relay knows of the stream.
 struct Cursor {
     stream: Stream,
+    epoch: i32,
     last_sequence: u64,
     positions: BTreeMap<Partition, i64>,
 }
@@ -113,7 +110,7 @@ impl Relay {
         let mut cursor = self.open().await?;
         while !shutdown.is_cancelled() {
             if Instant::now() >= renew_at {
-                if !self.is_elected().await? {
+                if !self.is_elected().await? || self.log.refresh_epoch().await? != cursor.epoch {
                     return Ok(());
                 }
                 renew_at = Instant::now() + self.options.lease / 3;
@@ -144,58 +141,6 @@ impl Relay {
         Ok(first.is_some_and(|first| held.contains_key(&first)))
     }
 
-    /// Reads the tail, and begins the stream anew when it is not a copy of this log.
-    async fn open(&self) -> Result<Cursor, BusError> {
-        let stream = self.bus.own_stream(self.log.name()).await?;
-        let mut tail = read_tail(&self.bus, self.log.name(), &stream).await?;
-        if !self.is_copy_of_log(&tail).await? {
-            let epoch = self.log.raise_epoch().await?;
-            tracing::warn!(
-                log = self.log.name(),
-                epoch,
-                "the stream is not a copy of the log; publishing anew under a new epoch"
-            );
-            stream
-                .purge()
-                .await
-                .map_err(BusError::nats("purging the stream"))?;
-            tail = read_tail(&self.bus, self.log.name(), &stream).await?;
-        }
-        let positions = Partition::all()
-            .map(|partition| {
-                (
-                    partition,
-                    tail.last.get(&partition).map_or(0, |last| last.position),
-                )
-            })
-            .collect();
-        Ok(Cursor {
-            stream,
-            last_sequence: tail.last_sequence,
-            positions,
-        })
-    }
-
-    /// Whether what the stream ends with stands at the same place in the log.
-    async fn is_copy_of_log(&self, tail: &Tail) -> Result<bool, BusError> {
-        let before: Vec<(Partition, i64)> = tail
-            .last
-            .iter()
-            .map(|(partition, last)| (*partition, last.position - 1))
-            .collect();
-        let stored: BTreeMap<Partition, (i64, Uuid)> = self
-            .log
-            .read_after(&before, 1)
-            .await?
-            .into_iter()
-            .map(|event| (event.partition, (event.position, event.event_id)))
-            .collect();
-        let epoch = self.log.epoch();
-        Ok(tail.last.iter().all(|(partition, last)| {
-            last.epoch <= epoch && stored.get(partition) == Some(&(last.position, last.event_id))
-        }))
-    }
-
     async fn next_batch(&self, cursor: &Cursor) -> Result<Vec<StoredEvent>, BusError> {
         let heads = self.log.heads().await?;
         let behind: Vec<(Partition, i64)> = cursor
@@ -213,96 +158,4 @@ impl Relay {
         events.truncate(self.options.batch_events_max);
         Ok(events)
     }
-
-    async fn publish(&self, cursor: &mut Cursor, batch: &[StoredEvent]) -> Result<(), BusError> {
-        let service = self.log.name();
-        let epoch = self.log.epoch();
-        let batch_id = Uuid::now_v7().simple().to_string();
-        let client = self.bus.client();
-        let mut answer = None;
-        for (index, event) in batch.iter().enumerate() {
-            let mut headers = headers(service, epoch, event);
-            headers.insert("Nats-Batch-Id", batch_id.as_str());
-            headers.insert("Nats-Batch-Sequence", (index + 1).to_string());
-            if index == 0 {
-                headers.insert(
-                    "Nats-Expected-Last-Sequence",
-                    cursor.last_sequence.to_string(),
-                );
-            }
-            let subject = subject(&self.bus, service, event);
-            let payload = event.payload.clone();
-            if index + 1 == batch.len() {
-                headers.insert("Nats-Batch-Commit", "1");
-                answer = Some(self.commit(subject, headers, payload).await?);
-            } else {
-                client
-                    .publish_with_headers(subject, headers, payload)
-                    .await
-                    .map_err(BusError::nats("publishing"))?;
-            }
-        }
-        let Some(sequence) = answer else {
-            return Ok(());
-        };
-        let count = u64::try_from(batch.len()).unwrap_or(u64::MAX);
-        if sequence != cursor.last_sequence + count {
-            return Err(BusError::Refused {
-                reason: format!(
-                    "the batch ends at sequence {sequence}, expected {}",
-                    cursor.last_sequence + count
-                ),
-            });
-        }
-        cursor.last_sequence = sequence;
-        for event in batch {
-            cursor.positions.insert(event.partition, event.position);
-        }
-        tracing::debug!(log = service, events = count, sequence, stream = %cursor.stream.cached_info().config.name, "relayed");
-        Ok(())
-    }
-
-    /// Sends the message that makes the batch take effect; returns the sequence of that message.
-    async fn commit(
-        &self,
-        subject: String,
-        headers: HeaderMap,
-        payload: bytes::Bytes,
-    ) -> Result<u64, BusError> {
-        let request = async_nats::Request::new()
-            .headers(headers)
-            .payload(payload)
-            .timeout(Some(self.bus.request_timeout()));
-        let answer = self
-            .bus
-            .client()
-            .send_request(subject, request)
-            .await
-            .map_err(BusError::nats("committing a batch"))?;
-        let ack: Ack = serde_json::from_slice(&answer.payload)
-            .map_err(BusError::nats("reading an acknowledgement"))?;
-        match (ack.error, ack.seq) {
-            (Some(error), _) => Err(BusError::Refused {
-                reason: format!("{} ({})", error.description, error.err_code),
-            }),
-            (None, Some(sequence)) => Ok(sequence),
-            (None, None) => Err(BusError::Refused {
-                reason: "an acknowledgement without a sequence".to_owned(),
-            }),
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Ack {
-    error: Option<AckError>,
-    seq: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct AckError {
-    #[serde(default)]
-    err_code: u64,
-    #[serde(default)]
-    description: String,
 }

@@ -22,11 +22,28 @@ pub(crate) struct Last {
 
 pub(crate) struct Tail {
     pub(crate) last_sequence: u64,
+    pub(crate) messages: u64,
     pub(crate) last: BTreeMap<Partition, Last>,
 }
 
-/// Reads the tail. When something is published meanwhile, the sequence read first no longer matches and the next batch fails, which
-/// leads back here.
+impl Tail {
+    /// The newest epoch in it; 0 when it is empty.
+    pub(crate) fn newest_epoch(&self) -> i32 {
+        self.last.values().map(|last| last.epoch).max().unwrap_or(0)
+    }
+
+    /// Whether the stream holds everything up to its tail, all of it of `epoch`.
+    pub(crate) fn is_whole(&self, epoch: i32) -> bool {
+        let positions: i64 = self.last.values().map(|last| last.position).sum();
+        u64::try_from(positions) == Ok(self.messages)
+            && self.last.values().all(|last| last.epoch == epoch)
+    }
+}
+
+/// Reads the tail, all of it at one moment.
+///
+/// # Errors
+/// [`BusError::StreamMoved`] when something was published meanwhile.
 pub(crate) async fn read_tail(bus: &Bus, service: &str, stream: &Stream) -> Result<Tail, BusError> {
     let info = stream
         .get_info()
@@ -45,8 +62,18 @@ pub(crate) async fn read_tail(bus: &Bus, service: &str, stream: &Stream) -> Resu
             .try_collect()
             .await?
     };
+    let after = stream
+        .get_info()
+        .await
+        .map_err(BusError::nats("reading the stream's state"))?;
+    if (after.state.last_sequence, after.state.messages)
+        != (info.state.last_sequence, info.state.messages)
+    {
+        return Err(BusError::StreamMoved);
+    }
     Ok(Tail {
         last_sequence: info.state.last_sequence,
+        messages: info.state.messages,
         last,
     })
 }

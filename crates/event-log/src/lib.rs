@@ -10,6 +10,7 @@ mod append;
 mod checkpoint;
 mod codec;
 mod command;
+mod epoch;
 mod error;
 mod event;
 mod keys;
@@ -28,6 +29,7 @@ pub use append::append_in;
 pub use checkpoint::{Checkpoint, Checkpoints};
 pub use codec::{DecodeError, Encoded, Stored};
 pub use command::{CommandError, Committed, Decision, IdempotencyKey, Loaded, Request};
+pub use epoch::{Fork, History};
 pub use error::LogError;
 pub use event::{Append, NewEvent, StoredEvent, Stream, Write, Written};
 pub use keys::{FileKeyService, KeyError, KeyService, Keys, NewSubjectKey};
@@ -38,10 +40,7 @@ pub use token::{ConsistencyToken, InvalidToken};
 pub use wait::WaitError;
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI32, Ordering},
-    },
+    sync::{Arc, atomic::AtomicI32},
     time::Duration,
 };
 
@@ -158,26 +157,6 @@ impl EventLog {
     #[must_use]
     pub fn keys(&self) -> &Keys {
         &self.inner.keys
-    }
-
-    /// Epoch of the log: positions of different epochs do not compare.
-    #[must_use]
-    pub fn epoch(&self) -> i32 {
-        self.inner.epoch.load(Ordering::Acquire)
-    }
-
-    /// Begins a new epoch: the log turned out to be restored to an earlier point than what was published of it.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn raise_epoch(&self) -> Result<i32, LogError> {
-        let mut transaction = self.pool().begin().await?;
-        let epoch = sqlx::query_scalar("update log_epoch set epoch = epoch + 1 returning epoch")
-            .fetch_one(&mut *transaction)
-            .await?;
-        transaction.commit().await?;
-        self.inner.epoch.store(epoch, Ordering::Release);
-        Ok(epoch)
     }
 
     /// Wakes whoever follows the log. Called after every commit that appended.

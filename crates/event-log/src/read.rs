@@ -78,13 +78,17 @@ impl EventLog {
     /// # Errors
     /// When the database fails.
     pub async fn heads(&self) -> Result<BTreeMap<Partition, i64>, LogError> {
-        let rows: Vec<(i16, i64)> =
-            sqlx::query_as("select partition, position from log_head order by partition")
-                .fetch_all(self.pool())
-                .await?;
+        let rows: Vec<(i16, i64, i32)> = sqlx::query_as(
+            "select partition, position, (select epoch from log_epoch) from log_head order by partition",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        if let Some((_, _, epoch)) = rows.first() {
+            self.note_epoch(*epoch);
+        }
         Ok(rows
             .into_iter()
-            .map(|(partition, position)| Ok((partition_of(partition)?, position)))
+            .map(|(partition, position, _)| Ok((partition_of(partition)?, position)))
             .collect::<Result<_, sqlx::Error>>()?)
     }
 

@@ -4,12 +4,12 @@ use std::{collections::VecDeque, pin::Pin};
 
 use aggregate::{Partition, StreamId, TenantId};
 use contracts::common::v1::{
-    EventMetadata, GetHeadsRequest, GetHeadsResponse, GetProgressRequest, GetProgressResponse,
-    LoggedEvent, PartitionPosition, Progress, ReadLogRequest, ReadLogResponse,
+    EventMetadata, Fork as ForkAnswer, GetHeadsRequest, GetHeadsResponse, GetProgressRequest,
+    GetProgressResponse, LoggedEvent, PartitionPosition, Progress, ReadLogRequest, ReadLogResponse,
     log_service_client::LogServiceClient, log_service_server::LogService,
 };
 use event_bus::{Origin, OriginError};
-use event_log::{ConsistencyToken, EventLog, StoredEvent, timestamp};
+use event_log::{ConsistencyToken, EventLog, Fork, History, StoredEvent, timestamp};
 use futures::{Stream, TryStreamExt as _, stream};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
@@ -124,8 +124,11 @@ impl LogService for LogApi {
         request: Request<GetHeadsRequest>,
     ) -> Result<Response<GetHeadsResponse>, Status> {
         self.principal(&request)?;
-        let heads = self.log.heads().await.map_err(failed)?;
-        let epoch = self.log.epoch();
+        let History {
+            epoch,
+            heads,
+            forks,
+        } = self.log.history().await.map_err(failed)?;
         let reached = heads.iter().filter(|(_, position)| **position > 0);
         let token = ConsistencyToken::new(self.log.name(), epoch, reached.map(|(p, n)| (*p, *n)));
         Ok(Response::new(GetHeadsResponse {
@@ -136,6 +139,14 @@ impl LogService for LogApi {
                 .map(|(partition, position)| PartitionPosition {
                     partition: partition.number().into(),
                     position: position.unsigned_abs(),
+                })
+                .collect(),
+            forks: forks
+                .into_iter()
+                .map(|fork| ForkAnswer {
+                    epoch: u32::try_from(fork.epoch).unwrap_or_default(),
+                    partition: fork.partition.number().into(),
+                    position: fork.position.unsigned_abs(),
                 })
                 .collect(),
         }))
@@ -188,6 +199,35 @@ impl Origin for PeerLog {
             })
             .collect()
     }
+
+    async fn history(&self) -> Result<History, OriginError> {
+        let answer = LogServiceClient::new(self.0.for_all_tenants())
+            .get_heads(GetHeadsRequest {})
+            .await?
+            .into_inner();
+        history_of(answer)
+            .ok_or_else(|| OriginError::from("the origin sent something that is no history"))
+    }
+}
+
+fn history_of(answer: GetHeadsResponse) -> Option<History> {
+    let mut history = History {
+        epoch: i32::try_from(answer.epoch).ok()?,
+        ..History::default()
+    };
+    for head in answer.heads {
+        let partition = Partition::parse(head.partition).ok()?;
+        let position = i64::try_from(head.position).ok()?;
+        history.heads.insert(partition, position);
+    }
+    for fork in answer.forks {
+        history.forks.push(Fork {
+            epoch: i32::try_from(fork.epoch).ok()?,
+            partition: Partition::parse(fork.partition).ok()?,
+            position: i64::try_from(fork.position).ok()?,
+        });
+    }
+    Some(history)
 }
 
 fn to_proto(event: StoredEvent, epoch: i32) -> LoggedEvent {

@@ -222,3 +222,31 @@ async fn without_a_hint_the_stream_is_read_again_and_what_was_applied_is_skipped
     ground.database.drop().await.unwrap();
     reader.database.drop().await.unwrap();
 }
+
+#[tokio::test]
+async fn doubled_disordered_and_missing_messages_are_put_right() {
+    let ground = Ground::new("untidy").await;
+    let reader = Reader::new("untidy_reader").await;
+    ground.append(10, 6).await;
+    let relay = ground.relay();
+    ground.wait_relayed(60).await;
+    relay.stop().await;
+    let mut messages = ground.messages().await;
+    // Each third is lost, each second of the rest comes twice, and all of these come backwards.
+    let tail = messages.split_off(40);
+    let mut untidy: Vec<_> = messages
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| index % 3 != 0)
+        .flat_map(|(index, message)| vec![message; 1 + index % 2])
+        .rev()
+        .collect();
+    untidy.extend(tail);
+    ground.publish_by_hand(&untidy).await;
+    let follower = reader.follow(&ground);
+    reader.wait_seen(60).await;
+    follower.stop().await;
+    reader.assert_holds(10, 6).await;
+    ground.database.drop().await.unwrap();
+    reader.database.drop().await.unwrap();
+}

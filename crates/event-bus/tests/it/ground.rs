@@ -164,34 +164,51 @@ impl Ground {
         found
     }
 
-    /// Event ids in the stream by partition, in order.
-    pub(crate) async fn published(&self) -> BTreeMap<u8, Vec<String>> {
+    /// Everything in the stream, in order.
+    pub(crate) async fn messages(&self) -> Vec<jetstream::Message> {
         let stream = self.stream().await;
         let count = usize::try_from(stream.get_info().await.unwrap().state.messages).unwrap();
         let consumer = stream
             .create_consumer(jetstream::consumer::pull::OrderedConfig::default())
             .await
             .unwrap();
-        let messages: Vec<_> = consumer
-            .messages()
-            .await
-            .unwrap()
+        let messages = consumer.messages().await.unwrap();
+        messages
             .take(count)
+            .map(|message| message.unwrap())
             .collect()
-            .await;
-        let mut found: BTreeMap<u8, Vec<String>> = BTreeMap::new();
+            .await
+    }
+
+    /// Makes the stream anew and puts just these messages into it.
+    pub(crate) async fn publish_by_hand(&self, messages: &[jetstream::Message]) {
+        let config = self.stream().await.get_info().await.unwrap().config;
+        let jetstream = self.jetstream().await;
+        jetstream.delete_stream(&config.name).await.unwrap();
+        jetstream.create_stream(config).await.unwrap();
         for message in messages {
-            let message = message.unwrap();
+            let mut headers = async_nats::HeaderMap::new();
+            for (name, values) in message.headers.as_ref().unwrap().iter() {
+                // What belonged to the relay's batch, and what the server added.
+                if !name.to_string().starts_with("Nats-") {
+                    headers.insert(name.clone(), values[0].clone());
+                }
+            }
+            let subject = message.subject.clone();
+            let sent = jetstream.publish_with_headers(subject, headers, message.payload.clone());
+            sent.await.unwrap().await.unwrap();
+        }
+    }
+
+    /// Event ids in the stream by partition, in order.
+    pub(crate) async fn published(&self) -> BTreeMap<u8, Vec<String>> {
+        let mut found: BTreeMap<u8, Vec<String>> = BTreeMap::new();
+        for message in self.messages().await {
             let partition = message.subject.split('.').nth(3).unwrap()[1..]
                 .parse()
                 .unwrap();
-            let id = message
-                .headers
-                .as_ref()
-                .unwrap()
-                .get("ce-id")
-                .unwrap()
-                .to_string();
+            let headers = message.headers.as_ref().unwrap();
+            let id = headers.get("ce-id").unwrap().to_string();
             found.entry(partition).or_default().push(id);
         }
         found

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod copier;
 mod following;
 mod ground;
 mod relaying;
+mod restoring;

@@ -112,3 +112,51 @@ async fn a_log_restored_to_an_earlier_point_begins_a_new_epoch() {
     assert_eq!(ground.published().await, ground.logged().await);
     ground.database.drop().await.unwrap();
 }
+
+#[tokio::test]
+async fn a_stream_that_lost_its_beginning_is_published_anew_in_the_same_epoch() {
+    let ground = Ground::new("truncated").await;
+    ground.append(10, 5).await;
+    let relay = ground.relay();
+    ground.wait_relayed(50).await;
+    relay.stop().await;
+    // In the midst of a partition.
+    ground.stream().await.purge().keep(22).await.unwrap();
+    let relay = ground.relay();
+    ground.wait_relayed(50).await;
+    relay.stop().await;
+    assert_eq!(ground.published().await, ground.logged().await);
+    assert_eq!(ground.log.epoch(), 1, "nothing was taken back");
+    ground.database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_restored_to_an_earlier_point_is_carried_on() {
+    let ground = Ground::new("prefix").await;
+    ground.append(10, 5).await;
+    let relay = ground.relay();
+    ground.wait_relayed(50).await;
+    relay.stop().await;
+    let messages = ground.messages().await;
+    ground.publish_by_hand(&messages[..30]).await;
+    assert_eq!(ground.bus.stream_messages("numbers").await.unwrap(), 30);
+    ground.append(10, 1).await;
+    let relay = ground.relay();
+    ground.wait_relayed(60).await;
+    relay.stop().await;
+    assert_eq!(ground.published().await, ground.logged().await);
+    assert_eq!(
+        ground
+            .stream()
+            .await
+            .get_info()
+            .await
+            .unwrap()
+            .state
+            .first_sequence,
+        1,
+        "what was there stayed"
+    );
+    assert_eq!(ground.log.epoch(), 1, "nothing was taken back");
+    ground.database.drop().await.unwrap();
+}
