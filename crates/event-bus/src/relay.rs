@@ -6,12 +6,13 @@
 
 mod opening;
 mod publishing;
+mod reading;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use aggregate::Partition;
 use async_nats::jetstream::stream::Stream;
-use event_log::{Checkpoints, EventLog, StoredEvent};
+use event_log::{Checkpoints, EventLog};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,8 @@ use crate::{bus::Bus, error::BusError};
 pub struct RelayOptions {
     /// Events in one atomic batch; JetStream takes at most 1000.
     pub batch_events_max: usize,
+    /// Bytes of payload and metadata in one atomic batch; a single event that is larger goes alone.
+    pub batch_bytes_max: usize,
     /// How long to wait before looking again when nothing wakes it.
     pub poll_interval: Duration,
     /// How long to let events gather after a batch that was not full: each batch costs a sync to disk.
@@ -36,6 +39,7 @@ impl Default for RelayOptions {
     fn default() -> Self {
         Self {
             batch_events_max: 1000,
+            batch_bytes_max: 8 << 20,
             poll_interval: Duration::from_millis(100),
             linger: Duration::from_millis(3),
             lease: Duration::from_secs(5),
@@ -57,7 +61,6 @@ struct Cursor {
     stream: Stream,
     epoch: i32,
     last_sequence: u64,
-    positions: BTreeMap<Partition, i64>,
 }
 
 impl Relay {
@@ -107,7 +110,8 @@ impl Relay {
             return Ok(());
         }
         let mut renew_at = Instant::now() + self.options.lease / 3;
-        let mut cursor = self.open().await?;
+        let (mut cursor, mut ahead) = self.open().await?;
+        let mut batch = Vec::new();
         while !shutdown.is_cancelled() {
             if Instant::now() >= renew_at {
                 if !self.is_elected().await? || self.log.refresh_epoch().await? != cursor.epoch {
@@ -118,18 +122,24 @@ impl Relay {
             // Registered before looking, so that nothing appended in between is missed.
             let appended = self.log.appended();
             tokio::pin!(appended);
-            let batch = self.next_batch(&cursor).await?;
+            if batch.is_empty() {
+                ahead.heads = self.log.heads().await?;
+                batch = self.read(&ahead).await?;
+            }
             if batch.is_empty() {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = &mut appended => {}
                     () = tokio::time::sleep(self.options.poll_interval) => {}
                 }
-            } else {
-                self.publish(&mut cursor, &batch).await?;
-                if batch.len() < self.options.batch_events_max / 2 {
-                    self.pause(shutdown, self.options.linger).await;
-                }
+                continue;
+            }
+            // What comes next is read while this is committed. Should that fail, both are forgotten and the tail is read again.
+            let present = std::mem::take(&mut batch);
+            ahead.move_past(&present);
+            (batch, ()) = tokio::try_join!(self.read(&ahead), self.publish(&mut cursor, &present))?;
+            if batch.is_empty() && present.len() < self.options.batch_events_max / 2 {
+                self.pause(shutdown, self.options.linger).await;
             }
         }
         Ok(())
@@ -139,23 +149,5 @@ impl Relay {
         let held = self.lease.acquire().await?;
         let first = Partition::all().next();
         Ok(first.is_some_and(|first| held.contains_key(&first)))
-    }
-
-    async fn next_batch(&self, cursor: &Cursor) -> Result<Vec<StoredEvent>, BusError> {
-        let heads = self.log.heads().await?;
-        let behind: Vec<(Partition, i64)> = cursor
-            .positions
-            .iter()
-            .filter(|(partition, position)| heads.get(partition) > Some(position))
-            .map(|(partition, position)| (*partition, *position))
-            .collect();
-        if behind.is_empty() {
-            return Ok(Vec::new());
-        }
-        let share = (self.options.batch_events_max / behind.len()).max(1);
-        let limit = i64::try_from(share).unwrap_or(i64::MAX);
-        let mut events = self.log.read_after(&behind, limit).await?;
-        events.truncate(self.options.batch_events_max);
-        Ok(events)
     }
 }

@@ -194,6 +194,7 @@ impl Ground {
     ) -> Result<(), GroundError> {
         let relay = RelayOptions {
             batch_events_max: self.config.relay.batch_events_max,
+            batch_bytes_max: RelayOptions::default().batch_bytes_max,
             poll_interval: Duration::from_millis(self.config.relay.poll_interval_ms),
             linger: Duration::from_millis(self.config.relay.linger_ms),
             lease: Duration::from_millis(self.config.relay.lease_ms),

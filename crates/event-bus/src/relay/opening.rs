@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aggregate::Partition;
 use uuid::Uuid;
 
-use super::{Cursor, Relay};
+use super::{Cursor, Relay, reading::Ahead};
 use crate::{
     error::BusError,
     forks::find_forks,
@@ -17,7 +17,7 @@ impl Relay {
     ///
     /// A crash between raising the epoch and purging leaves a stream of an older epoch than the log's: whoever comes next finds
     /// it not whole under the present epoch and purges it, without raising again.
-    pub(super) async fn open(&self) -> Result<Cursor, BusError> {
+    pub(super) async fn open(&self) -> Result<(Cursor, Ahead), BusError> {
         let stream = self.bus.own_stream(self.log.name()).await?;
         let mut epoch = self.log.refresh_epoch().await?;
         let mut tail = read_tail(&self.bus, self.log.name(), &stream).await?;
@@ -56,12 +56,16 @@ impl Relay {
                 )
             })
             .collect();
-        Ok(Cursor {
+        let cursor = Cursor {
             stream,
             epoch,
             last_sequence: tail.last_sequence,
+        };
+        let ahead = Ahead {
             positions,
-        })
+            heads: BTreeMap::new(),
+        };
+        Ok((cursor, ahead))
     }
 
     /// Whether what the stream ends with stands at the same place in the log.

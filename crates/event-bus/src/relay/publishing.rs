@@ -57,9 +57,6 @@ impl Relay {
             });
         }
         cursor.last_sequence = sequence;
-        for event in batch {
-            cursor.positions.insert(event.partition, event.position);
-        }
         tracing::debug!(log = service, events = count, sequence, stream = %cursor.stream.cached_info().config.name, "relayed");
         Ok(())
     }
