@@ -12,7 +12,7 @@ use crate::ground::{Ground, Running, open};
 
 /// Keeps which event stands at each position.
 #[derive(Clone, Copy)]
-struct Copy;
+pub(crate) struct Copy;
 
 impl Projection for Copy {
     fn name(&self) -> &'static str {
@@ -71,7 +71,7 @@ impl Copier {
         Running::start(|stop| follower.run(stop))
     }
 
-    async fn copied(&self) -> BTreeMap<u8, Vec<String>> {
+    pub(crate) async fn copied(&self) -> BTreeMap<u8, Vec<String>> {
         let rows: Vec<(i16, uuid::Uuid)> =
             sqlx::query_as("select partition, event_id from copied order by partition, position")
                 .fetch_all(self.log.pool())

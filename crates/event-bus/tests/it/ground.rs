@@ -70,11 +70,15 @@ pub(crate) struct Ground {
 
 impl Ground {
     pub(crate) async fn new(label: &str) -> Self {
+        Self::on(label, TestServers::from_env().unwrap().nats_url).await
+    }
+
+    /// On a NATS server of its own.
+    pub(crate) async fn on(label: &str, nats_url: String) -> Self {
         let database = TestDatabase::create(label).await.unwrap();
-        let servers = TestServers::from_env().unwrap();
         let log = open("numbers", &database).await;
         let options = BusOptions {
-            url: servers.nats_url.clone(),
+            url: nats_url.clone(),
             stream_prefix: TestServers::unique_prefix(),
             credentials_file: None,
             request_timeout: Duration::from_secs(5),
@@ -85,7 +89,7 @@ impl Ground {
             database,
             log,
             bus,
-            nats_url: servers.nats_url,
+            nats_url,
         }
     }
 

@@ -1,0 +1,135 @@
+//! Servers that go away, and owners that stop.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use event_bus::{Follower, FollowerOptions};
+use event_log::{Projection, ProjectionError, StoredEvent};
+use sqlx::PgConnection;
+use testing::{NatsProgram, NatsServer, eventually};
+use tokio::sync::Semaphore;
+
+use crate::{
+    copier::{Copier, Copy},
+    ground::{Ground, Running},
+};
+
+#[tokio::test]
+async fn what_is_appended_while_nats_is_down_follows_in_order() {
+    let program = NatsProgram::find()
+        .unwrap()
+        .expect("a NATS server to start");
+    let mut server = NatsServer::start(program).unwrap();
+    let ground = Ground::on("down", server.url()).await;
+    let copier = Copier::new("down_copier").await;
+    let relay = ground.relay();
+    let follower = copier.follow(&ground);
+    ground.append(10, 3).await;
+    copier.wait_copied(&ground).await;
+    server.kill().unwrap();
+    for _ in 0..5 {
+        ground.append(10, 2).await;
+    }
+    server.restart().unwrap();
+    ground.wait_relayed(130).await;
+    copier.wait_copied(&ground).await;
+    relay.stop().await;
+    follower.stop().await;
+    assert_eq!(ground.published().await, ground.logged().await);
+    assert_eq!(ground.log.epoch(), 1, "nothing was taken back");
+    copier.database.drop().await.unwrap();
+    ground.database.drop().await.unwrap();
+}
+
+/// Stops before it writes, until it may go on.
+#[derive(Clone)]
+struct Stopping {
+    entered: Arc<AtomicUsize>,
+    left: Arc<AtomicUsize>,
+    go_on: Arc<Semaphore>,
+}
+
+impl Stopping {
+    fn new() -> Self {
+        Self {
+            entered: Arc::default(),
+            left: Arc::default(),
+            go_on: Arc::new(Semaphore::new(0)),
+        }
+    }
+
+    fn follow(&self, copier: &Copier, ground: &Ground, lease: Duration) -> Running {
+        let options = FollowerOptions {
+            batch_events_max: 1000,
+            lease,
+            retry_delay: Duration::from_millis(20),
+        };
+        let follower = Follower::new(
+            copier.log.clone(),
+            ground.bus.clone(),
+            "numbers",
+            self.clone(),
+            ground.log.clone(),
+            options,
+        );
+        Running::start(|stop| follower.run(stop))
+    }
+}
+
+impl Projection for Stopping {
+    fn name(&self) -> &'static str {
+        Copy.name()
+    }
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        self.entered.fetch_add(1, Ordering::Relaxed);
+        let _permit = self.go_on.acquire().await.expect("never closed");
+        Copy.apply(connection, events).await?;
+        self.left.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+async fn wait_counted(counter: &AtomicUsize, what: &str) {
+    eventually(Duration::from_secs(20), what, || async {
+        (counter.load(Ordering::Relaxed) > 0).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_owner_that_stood_still_past_its_lease_writes_nothing() {
+    let ground = Ground::new("fenced").await;
+    let copier = Copier::new("fenced_copier").await;
+    let relay = ground.relay();
+    ground.append(1, 5).await;
+    ground.wait_relayed(5).await;
+    let (first, second) = (Stopping::new(), Stopping::new());
+    let stopped = first.follow(&copier, &ground, Duration::from_millis(300));
+    wait_counted(&first.entered, "the first owner began to write").await;
+    // It stands still as well, but well within its lease.
+    let successor = second.follow(&copier, &ground, Duration::from_secs(12));
+    wait_counted(&second.entered, "the lease ran out").await;
+    first.go_on.add_permits(1);
+    wait_counted(&first.left, "the first owner went on").await;
+    stopped.stop().await;
+    assert!(
+        copier.copied().await.is_empty(),
+        "it owned nothing any more"
+    );
+    second.go_on.add_permits(1);
+    copier.wait_copied(&ground).await;
+    successor.stop().await;
+    relay.stop().await;
+    copier.database.drop().await.unwrap();
+    ground.database.drop().await.unwrap();
+}
