@@ -16,6 +16,7 @@ mod follower;
 mod forks;
 mod relay;
 mod tail;
+mod verify;
 
 pub use bus::{Bus, BusOptions};
 pub use envelope::event_type_token;
@@ -24,3 +25,4 @@ pub use follower::{
     Divergence, Follower, FollowerOptions, Origin, OriginError, clear_divergences, divergences,
 };
 pub use relay::{Relay, RelayOptions};
+pub use verify::StreamEnd;

@@ -22,6 +22,7 @@ mod states;
 mod sweep;
 pub mod timestamp;
 mod token;
+mod verify;
 mod wait;
 mod writer;
 
@@ -37,6 +38,7 @@ pub use projection::{Projection, ProjectionError};
 pub use projector::{Projector, ProjectorOptions};
 pub use seal::{Seal, SealError, SubjectCipher};
 pub use token::{ConsistencyToken, InvalidToken};
+pub use verify::{Check, verify};
 pub use wait::WaitError;
 
 use std::{

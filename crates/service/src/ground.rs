@@ -248,7 +248,9 @@ fn log_options(name: ServiceName, config: &Config) -> LogOptions {
     }
 }
 
-fn bus_options(config: &Config) -> BusOptions {
+/// How to reach the bus that the configuration names.
+#[must_use]
+pub fn bus_options(config: &Config) -> BusOptions {
     BusOptions {
         url: config.nats.url.expose().to_owned(),
         stream_prefix: config.nats.stream_prefix.clone(),

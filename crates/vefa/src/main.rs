@@ -1,5 +1,6 @@
-//! The `vefa` command: runs the services, and makes the secrets and tokens that they need.
+//! The `vefa` command: runs the services, makes the secrets and tokens that they need, and examines what they keep.
 
+mod doctor;
 mod secrets;
 mod serve;
 
@@ -34,6 +35,8 @@ enum Command {
     },
     /// Makes the token secret and the master key that the configuration names, where they are not there yet.
     Init,
+    /// Checks that logs and streams are whole and agree; reads only, also while the services run. Exit status 1 with findings.
+    Doctor,
     /// Prints a token with which to call the services.
     Token(secrets::TokenArguments),
 }
@@ -44,6 +47,7 @@ fn main() -> Result<()> {
     match arguments.command {
         Command::Serve { services } => serve::run(&config, &services),
         Command::Init => secrets::init(&config),
+        Command::Doctor => doctor::run(&config),
         Command::Token(token) => secrets::print_token(&config, &token),
     }
 }

@@ -7,3 +7,4 @@ mod append;
 mod idempotency;
 mod keys;
 mod projecting;
+mod verify;

@@ -8,6 +8,7 @@ mod segment;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
+use sqlx::{Connection as _, PgConnection};
 use tokio::time::Instant;
 use tonic::Code;
 use tonic_types::StatusExt;
@@ -96,7 +97,32 @@ async fn kill_9_of_any_process_in_the_middle_of_an_import_loses_nothing_and_doub
     segment::check_campaign(&world.clients, &gated, &Expected::of(&imported)).await?;
     logs.wait_until_read(LIMIT).await?;
     check_streams(&world, &Expected::of(&imported)).await?;
+    check_with_doctor(&world).await?;
     world.stack.all_run()
+}
+
+/// `vefa doctor` finds nothing, and does find what is broken then.
+async fn check_with_doctor(world: &World) -> anyhow::Result<()> {
+    let (healthy, said) = world.stack.doctor()?;
+    assert!(healthy, "{said}");
+    assert_eq!(said.lines().count(), 4 * 9, "{said}");
+    let mut connection = PgConnection::connect(&world.stack.databases.customers).await?;
+    sqlx::query("update event set event_id = gen_random_uuid() where (partition, position) in (
+            select partition, position from log_head where position > 0 order by partition limit 1)")
+        .execute(&mut connection)
+        .await?;
+    let (healthy, said) = world.stack.doctor()?;
+    assert!(!healthy, "{said}");
+    let failed: Vec<&str> = said
+        .lines()
+        .filter(|line| line.ends_with("FAILED"))
+        .collect();
+    assert_eq!(failed.len(), 1, "{said}");
+    assert!(
+        failed[0].contains("the stream is a copy of the log"),
+        "{said}"
+    );
+    Ok(())
 }
 
 /// Imports a part, kills in the middle, restarts, and imports it again until all of it is acknowledged.

@@ -10,6 +10,18 @@ use super::{Running, Service, Stack, output, token, vefa};
 const GONE_LIMIT: Duration = Duration::from_secs(10);
 
 impl Stack {
+    /// What `vefa doctor` says of everything, and whether it has no findings.
+    pub(crate) fn doctor(&self) -> anyhow::Result<(bool, String)> {
+        let ended = self.command(&["doctor"])?.output().context("vefa doctor")?;
+        let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+        anyhow::ensure!(
+            !said.is_empty(),
+            "vefa doctor: {}",
+            String::from_utf8_lossy(&ended.stderr)
+        );
+        Ok((ended.status.success(), said))
+    }
+
     /// kill -9. Returns when the process is gone.
     pub(crate) fn kill(&mut self, service: Service) -> anyhow::Result<()> {
         let name = service.name();
