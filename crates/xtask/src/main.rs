@@ -11,6 +11,8 @@ mod demo;
 mod floors;
 mod interrupt;
 mod packages;
+#[cfg(test)]
+mod portability;
 mod postgres_package;
 mod readme;
 mod servers;
