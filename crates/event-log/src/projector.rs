@@ -1,5 +1,7 @@
 //! Runs a projection of the service's own log.
 
+mod backlog;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use aggregate::Partition;
@@ -46,6 +48,9 @@ pub struct Projector<P> {
     checkpoints: Checkpoints,
     options: ProjectorOptions,
 }
+
+/// The partitions that this process works on, and how far they have come.
+type Held = BTreeMap<Partition, Checkpoint>;
 
 impl<P: Projection> Projector<P> {
     /// A projector that has not begun.
@@ -118,12 +123,27 @@ impl<P: Projection> Projector<P> {
         Ok(())
     }
 
-    /// Applies one batch; returns how many events it had.
-    async fn step(
-        &self,
-        held: &mut BTreeMap<Partition, Checkpoint>,
-    ) -> Result<usize, ProjectionError> {
+    /// Applies one batch, or several when there is much to do; returns how many events that were.
+    async fn step(&self, held: &mut Held) -> Result<usize, ProjectionError> {
         let heads = self.log.heads().await?;
+        let lag: i64 = held
+            .iter()
+            .filter_map(|(partition, checkpoint)| Some(heads.get(partition)? - checkpoint.position))
+            .sum();
+        if lag >= backlog::FAR_BEHIND_EVENTS {
+            return self.work_off(held, &heads).await;
+        }
+        self.apply_next(held, &heads, self.options.batch_events_max)
+            .await
+    }
+
+    /// Applies the next batch of what is known to be there.
+    async fn apply_next(
+        &self,
+        held: &mut Held,
+        heads: &BTreeMap<Partition, i64>,
+        events_max: i64,
+    ) -> Result<usize, ProjectionError> {
         let behind: Vec<(Partition, i64)> = held
             .iter()
             .filter(|(partition, checkpoint)| {
@@ -136,7 +156,7 @@ impl<P: Projection> Projector<P> {
         if behind.is_empty() {
             return Ok(0);
         }
-        let share = self.options.batch_events_max / i64::try_from(behind.len()).unwrap_or(1);
+        let share = events_max / i64::try_from(behind.len()).unwrap_or(1);
         let events = self.log.read_after(&behind, share.max(1)).await?;
         let mut moves = BTreeMap::new();
         for event in &events {
