@@ -3,7 +3,7 @@
 use aggregate::{CustomerId, Partition, StreamId, TenantId};
 use bytes::Bytes;
 use event_log::{Projection, ProjectionError, StoredEvent, SubjectCipher};
-use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
+use sqlx::{Connection as _, PgConnection, PgPool, Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -87,22 +87,30 @@ fn entry(row: &PgRow, tenant: &TenantId, partition: Partition) -> Result<StoredE
 }
 
 #[derive(Default)]
-struct Columns {
+struct Columns<'a> {
     partition: Vec<i16>,
-    tenant: Vec<String>,
+    tenant: Vec<&'a str>,
     customer_id: Vec<Uuid>,
     occurred_at: Vec<OffsetDateTime>,
     interaction_id: Vec<Uuid>,
     position: Vec<i64>,
     event_id: Vec<Uuid>,
-    type_: Vec<String>,
+    type_: Vec<&'a str>,
     schema_version: Vec<i16>,
-    payload: Vec<Vec<u8>>,
+    payload: Vec<&'a [u8]>,
     recorded_at: Vec<OffsetDateTime>,
 }
 
-impl Columns {
-    fn add(&mut self, event: &StoredEvent) -> Result<(), ProjectionError> {
+impl<'a> Columns<'a> {
+    fn of(events: &'a [StoredEvent]) -> Result<Self, ProjectionError> {
+        let mut columns = Self::default();
+        for event in events {
+            columns.add(event)?;
+        }
+        Ok(columns)
+    }
+
+    fn add(&mut self, event: &'a StoredEvent) -> Result<(), ProjectionError> {
         // Whose it is and when it happened is never sealed, so that no key is needed.
         let (customer, occurred_at) =
             match codec::interaction(event, &SubjectCipher::none(&event.tenant))? {
@@ -112,19 +120,59 @@ impl Columns {
                 Interaction::Touchpoint(facts) => (facts.customer, facts.occurred_at),
             };
         self.partition.push(event.partition.number().into());
-        self.tenant.push(event.tenant.as_str().to_owned());
+        self.tenant.push(event.tenant.as_str());
         self.customer_id.push(customer.0);
         self.occurred_at.push(occurred_at);
         self.interaction_id.push(event.stream_id.0);
         self.position.push(event.position);
         self.event_id.push(event.event_id);
-        self.type_.push(event.type_.clone());
+        self.type_.push(&event.type_);
         self.schema_version.push(event.schema_version);
-        self.payload.push(event.payload.to_vec());
+        self.payload.push(&event.payload);
         self.recorded_at.push(event.recorded_at);
         Ok(())
     }
+
+    /// Runs an insert that takes the columns as its parameters.
+    async fn insert(
+        &self,
+        connection: &mut PgConnection,
+        insert: &'static str,
+    ) -> Result<(), sqlx::Error> {
+        sqlx::query(insert)
+            .bind(&self.partition)
+            .bind(&self.tenant)
+            .bind(&self.customer_id)
+            .bind(&self.occurred_at)
+            .bind(&self.interaction_id)
+            .bind(&self.position)
+            .bind(&self.event_id)
+            .bind(&self.type_)
+            .bind(&self.schema_version)
+            .bind(&self.payload)
+            .bind(&self.recorded_at)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
 }
+
+/// Fails when one of the rows is there.
+const INSERT_NEW: &str = "insert into timeline (partition, tenant, customer_id, occurred_at, interaction_id, position, event_id, type,
+        schema_version, payload, recorded_at)
+     select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::timestamptz[], $5::uuid[], $6::bigint[],
+        $7::uuid[], $8::text[], $9::smallint[], $10::bytea[], $11::timestamptz[])";
+
+/// Leaves rows that are there as they are.
+const INSERT_MISSING: &str = "insert into timeline (partition, tenant, customer_id, occurred_at, interaction_id, position, event_id, type,
+        schema_version, payload, recorded_at)
+     select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::timestamptz[], $5::uuid[], $6::bigint[],
+        $7::uuid[], $8::text[], $9::smallint[], $10::bytea[], $11::timestamptz[])
+     on conflict do nothing";
+
+/// From how many rows on it pays to take for granted that none of them is there: looking for each takes as long as writing it, and a
+/// savepoint takes two round trips.
+const TAKEN_FOR_NEW_MIN: usize = 500;
 
 impl Projection for Timeline {
     fn name(&self) -> &'static str {
@@ -136,30 +184,21 @@ impl Projection for Timeline {
         connection: &mut PgConnection,
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
-        let mut columns = Columns::default();
-        for event in events {
-            columns.add(event)?;
+        let columns = Columns::of(events)?;
+        if events.len() >= TAKEN_FOR_NEW_MIN {
+            let mut attempt = connection.begin().await?;
+            match columns.insert(&mut attempt, INSERT_NEW).await {
+                Ok(()) => return Ok(attempt.commit().await?),
+                Err(error) if is_repeat(&error) => attempt.rollback().await?,
+                Err(error) => return Err(error.into()),
+            }
         }
-        sqlx::query(
-            "insert into timeline (partition, tenant, customer_id, occurred_at, interaction_id, position, event_id, type,
-                schema_version, payload, recorded_at)
-             select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::timestamptz[], $5::uuid[], $6::bigint[],
-                $7::uuid[], $8::text[], $9::smallint[], $10::bytea[], $11::timestamptz[])
-             on conflict do nothing",
-        )
-        .bind(columns.partition)
-        .bind(columns.tenant)
-        .bind(columns.customer_id)
-        .bind(columns.occurred_at)
-        .bind(columns.interaction_id)
-        .bind(columns.position)
-        .bind(columns.event_id)
-        .bind(columns.type_)
-        .bind(columns.schema_version)
-        .bind(columns.payload)
-        .bind(columns.recorded_at)
-        .execute(connection)
-        .await?;
-        Ok(())
+        Ok(columns.insert(connection, INSERT_MISSING).await?)
     }
+}
+
+fn is_repeat(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
