@@ -370,7 +370,9 @@ impl EventLog {
         let slot = self.inner.states.slot(stream);
         for attempt in 0..DECISIONS_MAX {
             let mut held = slot.lock().await;
-            let decided = self.decide_on::<A>(&held, request, stream, command).await;
+            let decided = self
+                .decide_on::<A>(&mut held, request, stream, command)
+                .await;
             let (loaded, append) = match decided {
                 Ok(decided) => decided,
                 Err(CommandError::Rejected(rejection)) => {
@@ -416,20 +418,28 @@ impl EventLog {
     /// Decides on what is remembered of the stream, if that leads to an append, and else on what is stored.
     async fn decide_on<A: Stored>(
         &self,
-        remembered: &Slot,
+        remembered: &mut Slot,
         request: &Request,
         stream: &Stream,
         command: &A::Command,
     ) -> Result<(Loaded<A>, Append), CommandError<A::Rejection>> {
-        if let Some(mut loaded) = remembered.recall::<A>()
+        if let Some(mut loaded) = remembered.take::<A>()
             && let Ok(append) = loaded.decide(command, request)
             && !append.events.is_empty()
         {
             return Ok((loaded, append));
         }
         let mut loaded = self.load::<A>(stream).await?;
-        let append = loaded.decide(command, request)?;
-        Ok((loaded, append))
+        match loaded.decide(command, request) {
+            Ok(append) => Ok((loaded, append)),
+            Err(error) => {
+                if matches!(error, CommandError::Rejected(_)) {
+                    // A refusal has changed nothing: the next command may go on from here.
+                    remembered.keep(loaded);
+                }
+                Err(error)
+            }
+        }
     }
 
     fn committed(

@@ -19,8 +19,9 @@ const LIFE: Duration = Duration::from_secs(30);
 pub(crate) struct Slot(Option<Box<dyn Any + Send + Sync>>);
 
 impl Slot {
-    pub(crate) fn recall<A: Stored>(&self) -> Option<Loaded<A>> {
-        self.0.as_ref()?.downcast_ref().cloned()
+    /// What is remembered, to be decided on and kept again: copying it for every command would cost as much as it is long.
+    pub(crate) fn take<A: Stored>(&mut self) -> Option<Loaded<A>> {
+        self.0.take()?.downcast().ok().map(|loaded| *loaded)
     }
 
     pub(crate) fn keep<A: Stored>(&mut self, loaded: Loaded<A>) {
