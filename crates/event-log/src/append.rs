@@ -13,10 +13,13 @@ use crate::{
     event::{Append, Stream, Write, Written},
 };
 
-/// One statement for any number of writes. Its order of locks is: stream heads, command records and keys, then partition heads in
-/// ascending order, which are held for the rest of the transaction only. It writes no event unless all of
-/// its writes are free of conflict; the caller then rolls back and leaves out those that are not.
+/// One statement for any number of writes. Its order of locks is: command records and keys, then partition heads in ascending order, which are held for the
+/// rest of the transaction only. What is appended to a stream waits for its partition's head, so that of two appends at one version the second
+/// finds the first. It writes no event unless all of its writes are free of conflict; the caller then rolls back and leaves out those that are not.
 const APPEND: &str = include_str!("append.sql");
+
+/// What keeps two events of a stream from having one version.
+const STREAM_VERSION_KEY: &str = "event_partition_tenant_stream_id_version_key";
 
 /// How the writes of one statement fared.
 pub(crate) enum Appended {
@@ -40,7 +43,15 @@ pub(crate) fn is_conflict(error: &sqlx::Error) -> bool {
     let code = error
         .as_database_error()
         .and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code == "22012")
+    code.is_some_and(|code| code == "22012") || was_overtaken(error)
+}
+
+/// Whether somebody else appended to one of the streams after the statement had looked at them.
+pub(crate) fn was_overtaken(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::constraint)
+        .is_some_and(|constraint| constraint == STREAM_VERSION_KEY)
 }
 
 /// What a statement is given: borrowed from the writes, a column for each parameter.
@@ -53,7 +64,6 @@ struct Columns<'a> {
     stream_id: Vec<Uuid>,
     stream_expected: Vec<i64>,
     stream_version: Vec<i64>,
-    stream_type: Vec<&'static str>,
     head_partition: Vec<i16>,
     head_events: Vec<i64>,
     event_partition: Vec<i16>,
@@ -122,7 +132,6 @@ impl<'a> Columns<'a> {
             self.stream_id.push(stream.id.0);
             self.stream_expected.push(append.expected_version);
             self.stream_version.push(append.expected_version);
-            self.stream_type.push(append.stream_type);
             self.stream_units.len() - 1
         });
         rows.insert(stream, row);
@@ -193,8 +202,6 @@ pub(crate) async fn append(
         .bind(&columns.stream_tenant)
         .bind(&columns.stream_id)
         .bind(&columns.stream_expected)
-        .bind(&columns.stream_version)
-        .bind(&columns.stream_type)
         .bind(&columns.command_partition)
         .bind(&columns.command_tenant)
         .bind(&columns.command_request)
@@ -227,7 +234,10 @@ pub(crate) async fn append(
     if !row.try_get::<bool, _>("settled")? {
         let done = |column: &str| row.try_get::<Vec<i64>, _>(column);
         let mut failed = BTreeSet::new();
-        failed.extend(missing(&columns.stream_units, &done("streams")?));
+        for ordinal in done("stale")? {
+            let row = usize::try_from(ordinal - 1).unwrap_or_default();
+            failed.extend(columns.stream_units[row].iter().copied());
+        }
         failed.extend(missing(&columns.command_units, &done("commands")?));
         failed.extend(missing(&columns.key_units, &done("keys")?));
         return Ok(Appended::Conflicts(failed.into_iter().collect()));
@@ -284,8 +294,10 @@ pub async fn append_in(
     writes: &[Write],
 ) -> Result<Option<Vec<Written>>, LogError> {
     let writes: Vec<&Write> = writes.iter().collect();
-    match append(connection, &writes, OnConflict::Tell).await? {
-        Appended::All(written) => Ok(Some(written)),
-        Appended::Conflicts(_) => Ok(None),
+    match append(connection, &writes, OnConflict::Tell).await {
+        Ok(Appended::All(written)) => Ok(Some(written)),
+        Ok(Appended::Conflicts(_)) => Ok(None),
+        Err(error) if was_overtaken(&error) => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }

@@ -1,16 +1,16 @@
 with
 stream as materialized (
-    select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::bigint[], $5::bigint[], $6::text[]) with ordinality
-        as t (partition, tenant, stream_id, expected, version, type, ordinal)
+    select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::bigint[]) with ordinality
+        as t (partition, tenant, stream_id, expected, ordinal)
 ),
 command as materialized (
-    select * from unnest($7::smallint[], $8::text[], $9::text[], $10::bytea[], $11::bytea[], $12::smallint[], $13::uuid[],
-        $14::bigint[], $15::bigint[]) with ordinality
+    select * from unnest($5::smallint[], $6::text[], $7::text[], $8::bytea[], $9::bytea[], $10::smallint[], $11::uuid[],
+        $12::bigint[], $13::bigint[]) with ordinality
         as t (partition, tenant, request_id, fingerprint, response, stream_partition, stream_id, stream_version,
             retention_seconds, ordinal)
 ),
 new_key as materialized (
-    select * from unnest($16::smallint[], $17::text[], $18::uuid[], $19::bytea[]) with ordinality
+    select * from unnest($14::smallint[], $15::text[], $16::uuid[], $17::bytea[]) with ordinality
         as t (partition, tenant, subject, wrapped_key, ordinal)
 ),
 claimed as (
@@ -26,17 +26,20 @@ claimed as (
         where command_log.expires_at <= now()
     returning partition, tenant, request_id
 ),
-opened as (
-    insert into stream_head (partition, tenant, stream_id, version, type)
-    select partition, tenant, stream_id, version, type from stream where expected = 0
-    on conflict do nothing
-    returning partition, tenant, stream_id
-),
-advanced as (
-    update stream_head h set version = s.version
-    from (select * from stream where expected > 0) s
-    where h.partition = s.partition and h.tenant = s.tenant and h.stream_id = s.stream_id and h.version = s.expected
-    returning s.ordinal
+-- Streams that are not at the version that the write expects. Where a conflict fails the statement anyway, that a stream is further than expected
+-- is left for the unique key of its versions to find; that it is not as far is not.
+stale as materialized (
+    select s.ordinal from stream s
+    where (s.expected > 0 and not exists (
+            select from event e where e.partition = s.partition and e.tenant = s.tenant and e.stream_id = s.stream_id
+                and e.version = s.expected))
+        or (not $31::boolean and exists (
+            select from event e where e.partition = s.partition and e.tenant = s.tenant and e.stream_id = s.stream_id
+                and e.version = s.expected + 1))
+        -- Two rows of one stream: neither follows the other.
+        or (not $31::boolean and exists (
+            select from stream o where o.partition = s.partition and o.tenant = s.tenant and o.stream_id = s.stream_id
+                and o.ordinal < s.ordinal))
 ),
 keyed as (
     insert into subject_key (partition, tenant, subject, wrapped_key)
@@ -46,43 +49,42 @@ keyed as (
 ),
 settled as materialized (
     select
-        (select count(*) from claimed) = cardinality($7::smallint[])
-        and (select count(*) from opened) + (select count(*) from advanced) = cardinality($1::smallint[])
-        and (select count(*) from keyed) = cardinality($16::smallint[]) as yes
+        (select count(*) from claimed) = cardinality($5::smallint[])
+        and not exists (select from stale)
+        and (select count(*) from keyed) = cardinality($14::smallint[]) as yes
 ),
+-- In ascending order, whatever the plan. A statement that is a transaction of its own does without: its plan goes through the heads in the order given,
+-- and should it meet another's locks crosswise, it is simply tried again.
 locked as materialized (
-    select h.partition, n.events
-    from unnest($20::smallint[], $21::bigint[]) as n (partition, events)
+    select h.partition
+    from unnest($18::smallint[]) as n (partition)
     join log_head h on h.partition = n.partition
-    where (select yes from settled)
+    where not $31::boolean and (select yes from settled)
     order by h.partition
     for update of h
 ),
 advance as (
-    update log_head h set position = h.position + l.events
-    from locked l where h.partition = l.partition
-    returning h.partition, h.position - l.events as base
+    update log_head h set position = h.position + n.events
+    from unnest($18::smallint[], $19::bigint[]) as n (partition, events)
+    where h.partition = n.partition and (select yes from settled) and (select count(*) from locked) >= 0
+    returning h.partition, h.position - n.events as base
 ),
 written as (
     insert into event (partition, position, tenant, stream_id, version, event_id, type, schema_version, payload, metadata,
         occurred_at, recorded_at)
     select e.partition, a.base + e.nth, e.tenant, e.stream_id, e.version, e.event_id, e.type, e.schema_version, e.payload,
         e.metadata, e.occurred_at, now()
-    from unnest($22::smallint[], $23::bigint[], $24::text[], $25::uuid[], $26::bigint[], $27::uuid[], $28::text[],
-        $29::smallint[], $30::bytea[], $31::bytea[], $32::timestamptz[])
+    from unnest($20::smallint[], $21::bigint[], $22::text[], $23::uuid[], $24::bigint[], $25::uuid[], $26::text[],
+        $27::smallint[], $28::bytea[], $29::bytea[], $30::timestamptz[])
         as e (partition, nth, tenant, stream_id, version, event_id, type, schema_version, payload, metadata, occurred_at)
     join advance a on a.partition = e.partition
 )
 select
     (select yes from settled) as settled,
     -- Division by zero is how a statement that is a transaction of its own takes back what it has done.
-    1 / (select count(*) from settled where yes or not $33::boolean) as kept,
+    1 / (select count(*) from settled where yes or not $31::boolean) as kept,
     -- What took effect is told only when something did not: the caller then finds out by what is missing.
-    case when not (select yes from settled) then array(
-        select s.ordinal from opened o
-        join stream s on s.partition = o.partition and s.tenant = o.tenant and s.stream_id = o.stream_id and s.expected = 0
-        union all select ordinal from advanced
-    ) end as streams,
+    case when not (select yes from settled) then array(select ordinal from stale) end as stale,
     case when not (select yes from settled) then array(
         select c.ordinal from claimed d
         join command c on c.partition = d.partition and c.tenant = d.tenant and c.request_id = d.request_id

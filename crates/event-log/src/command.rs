@@ -159,7 +159,6 @@ impl<A: Stored> Loaded<A> {
         }
         Ok(Append {
             stream: self.stream.clone(),
-            stream_type: A::TYPE,
             expected_version,
             events: encoded,
             new_key: self.new_key.take(),

@@ -120,8 +120,6 @@ pub struct NewEvent {
 pub struct Append {
     /// Stream.
     pub stream: Stream,
-    /// Type of the stream.
-    pub stream_type: &'static str,
     /// Version that the stream must have; 0 for a stream that must not exist.
     pub expected_version: i64,
     /// Events; never empty.

@@ -52,7 +52,6 @@ pub async fn verify(
     Ok(vec![
         positions(connection).await?,
         versions(connection).await?,
-        stream_heads(connection).await?,
         commands(connection).await?,
         checkpoints(connection).await?,
         parked(connection).await?,
@@ -106,25 +105,6 @@ async fn versions(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
         "versions are gapless in every stream",
         findings.collect(),
     ))
-}
-
-async fn stream_heads(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
-    let found: Vec<(i16, String, i64, i64)> = rows(
-        connection,
-        "select coalesce(h.partition, e.partition), coalesce(h.stream_id, e.stream_id)::text,
-            coalesce(h.version, 0), coalesce(e.version, 0)
-         from stream_head h
-         full join (
-            select partition, tenant, stream_id, max(version) as version from event group by partition, tenant, stream_id
-         ) e on e.partition = h.partition and e.tenant = h.tenant and e.stream_id = h.stream_id
-         where h.version is distinct from e.version
-         order by 1, 2",
-    )
-    .await?;
-    let findings = found.into_iter().map(|(partition, stream, head, last)| {
-        format!("partition {partition}, stream {stream}: head {head}, last version {last}")
-    });
-    Ok(Check::new("stream heads equal the log", findings.collect()))
 }
 
 async fn commands(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {

@@ -20,9 +20,10 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::{
     LogOptions,
-    append::{Appended, OnConflict, append, is_conflict},
+    append::{Appended, OnConflict, append, is_conflict, was_overtaken},
     error::{LogError, is_serialization_failure},
     event::{Write, Written},
+    recent::Recent,
 };
 use connection::WriterConnection;
 
@@ -214,7 +215,8 @@ impl Writer {
                     }
                 }
                 Err(Failed::Before(error))
-                    if is_serialization_failure(&error) && attempt < ATTEMPTS_MAX =>
+                    if (is_serialization_failure(&error) || was_overtaken(&error))
+                        && attempt < ATTEMPTS_MAX =>
                 {
                     attempt += 1;
                 }

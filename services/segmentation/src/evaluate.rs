@@ -6,7 +6,7 @@
 //!   earlier one, whichever log they came from.
 //! - Segments are read after the lock is held, so that an evaluation for everyone that begins after a segment is visible and an
 //!   evaluation because of an event cannot both miss a customer.
-//! - Locks are taken in one order everywhere: facts, customers by key, stream heads, partition heads.
+//! - Locks are taken in one order everywhere: facts, customers by key, partition heads.
 
 mod append;
 pub(crate) mod statement;

@@ -91,7 +91,7 @@ async fn a_log_restored_to_an_earlier_point_begins_a_new_epoch() {
     relay.stop().await;
     // What a restore to before the last event of each stream leaves.
     sqlx::raw_sql(
-        "delete from event where version = 2; update stream_head set version = 1;
+        "delete from event where version = 2;
          update log_head h set position = coalesce((select max(position) from event e where e.partition = h.partition), 0)",
     )
     .execute(ground.log.pool())

@@ -28,9 +28,7 @@ async fn restore(ground: &Ground, point: &BTreeMap<Partition, i64>) {
     .await
     .unwrap();
     sqlx::raw_sql(
-        "update stream_head h set version = (select count(*) from event e where (e.partition, e.tenant, e.stream_id) = (h.partition, h.tenant, h.stream_id));
-         delete from stream_head where version = 0;
-         update log_head h set position = (select count(*) from event e where e.partition = h.partition)",
+        "update log_head h set position = (select count(*) from event e where e.partition = h.partition)",
     )
     .execute(&mut *transaction)
     .await

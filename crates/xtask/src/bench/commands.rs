@@ -280,8 +280,6 @@ async fn grow(stack: &Stack, events: u64) -> anyhow::Result<()> {
                 e.occurred_at, e.recorded_at
              from event e join copied c on c.partition = e.partition
              where e.position <= greatest($1 / 64, 1)",
-            "insert into stream_head select e.partition, e.tenant, e.stream_id, 1, 'purchase'
-             from event e join copied c on c.partition = e.partition where e.position > c.position + 0 * $1",
             "update log_head h set position = (select max(position) from event e where e.partition = h.partition) + 0 * $1
              where exists (select from event e where e.partition = h.partition)",
         ] {

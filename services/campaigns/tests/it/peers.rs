@@ -26,7 +26,6 @@ async fn append<M: Message + Name>(
     let versions = log.read_stream(&stream).await.unwrap().len();
     let append = Append {
         stream,
-        stream_type: "fact",
         expected_version: i64::try_from(versions).unwrap(),
         events: vec![NewEvent {
             event_id,

@@ -62,7 +62,6 @@ pub(crate) async fn append_registered(
     };
     let append = |stream: Stream, type_, payload: Vec<u8>| Append {
         stream,
-        stream_type: "customer",
         expected_version: 0,
         events: vec![NewEvent {
             event_id: Uuid::now_v7(),

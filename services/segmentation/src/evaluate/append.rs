@@ -42,7 +42,6 @@ pub(super) async fn append(
             .unwrap_or(0);
         appends.push(Append {
             stream,
-            stream_type: Standing::TYPE,
             expected_version,
             events: encoded(subject, events, now)?,
             new_key: None,
@@ -95,9 +94,13 @@ async fn heads<'a>(
         streams.push(StreamId::from(subject.customer).0);
     }
     let rows: Vec<(i64, i64)> = sqlx::query_as(
-        "select t.ordinal, h.version
+        "select t.ordinal, last.version
          from unnest($1::smallint[], $2::text[], $3::uuid[]) with ordinality as t (partition, tenant, stream_id, ordinal)
-         join stream_head h on h.partition = t.partition and h.tenant = t.tenant and h.stream_id = t.stream_id",
+         cross join lateral (
+            select e.version from event e
+            where e.partition = t.partition and e.tenant = t.tenant and e.stream_id = t.stream_id
+            order by e.version desc limit 1
+         ) last",
     )
     .bind(&partitions)
     .bind(&tenants)

@@ -35,7 +35,6 @@ fn fact(stream: Stream, version: i64, type_: &'static str, message: &impl prost:
     let event_id = Uuid::now_v7();
     let append = Append {
         stream: stream.without_subject(),
-        stream_type: "fed",
         expected_version: version,
         events: vec![NewEvent {
             event_id,

@@ -205,7 +205,6 @@ async fn append_definition(stack: &Stack, id: Uuid) {
     };
     let append = Append {
         stream: Stream::of_own(&tenant(), aggregate::StreamId(id)),
-        stream_type: "segment",
         expected_version: 0,
         events: vec![NewEvent {
             event_id: Uuid::now_v7(),
