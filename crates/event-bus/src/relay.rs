@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use aggregate::Partition;
 use async_nats::jetstream::stream::Stream;
-use event_log::{Checkpoints, EventLog};
+use event_log::{Checkpoints, EventLog, linger};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -139,7 +139,8 @@ impl Relay {
             ahead.move_past(&present);
             (batch, ()) = tokio::try_join!(self.read(&ahead), self.publish(&mut cursor, &present))?;
             if batch.is_empty() && present.len() < self.options.batch_events_max / 2 {
-                self.pause(shutdown, self.options.linger).await;
+                self.pause(shutdown, linger(self.options.linger, present.len()))
+                    .await;
             }
         }
         Ok(())

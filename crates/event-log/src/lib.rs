@@ -14,9 +14,11 @@ mod epoch;
 mod error;
 mod event;
 mod keys;
+mod linger;
 mod projection;
 mod projector;
 mod read;
+mod recent;
 mod seal;
 mod states;
 mod sweep;
@@ -34,6 +36,7 @@ pub use epoch::{Fork, History};
 pub use error::LogError;
 pub use event::{Append, NewEvent, StoredEvent, Stream, Write, Written};
 pub use keys::{FileKeyService, KeyError, KeyService, Keys, NewSubjectKey};
+pub use linger::linger;
 pub use projection::{Projection, ProjectionError};
 pub use projector::{Projector, ProjectorOptions};
 pub use seal::{Seal, SealError, SubjectCipher};
@@ -49,7 +52,7 @@ use std::{
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::{states::States, writer::Writers};
+use crate::{recent::Recent, states::States, writer::Writers};
 
 /// How a log works. Every queue and batch has a limit.
 #[derive(Clone, Debug)]
@@ -106,6 +109,7 @@ struct Inner {
     writers: Writers,
     states: States,
     appended: Arc<Notify>,
+    recent: Arc<Recent>,
     epoch: AtomicI32,
 }
 
@@ -128,7 +132,8 @@ impl EventLog {
             .fetch_one(&pool)
             .await?;
         let appended = Arc::new(Notify::new());
-        let writers = Writers::start(&pool.connect_options(), options, &appended);
+        let recent = Arc::new(Recent::default());
+        let writers = Writers::start(&pool.connect_options(), options, &appended, &recent);
         let keys = Keys::new(pool.clone(), key_service, options.key_cache_entries_max);
         Ok(Self {
             inner: Arc::new(Inner {
@@ -138,6 +143,7 @@ impl EventLog {
                 writers,
                 states: States::new(options.state_cache_entries_max),
                 appended,
+                recent,
                 epoch: AtomicI32::new(epoch),
             }),
         })

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     EventLog,
     checkpoint::{Checkpoint, Checkpoints},
+    linger::linger,
     projection::{Projection, ProjectionError},
 };
 
@@ -116,7 +117,7 @@ impl<P: Projection> Projector<P> {
             {
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(self.options.linger) => {}
+                    () = tokio::time::sleep(linger(self.options.linger, applied)) => {}
                 }
             }
         }
@@ -157,7 +158,7 @@ impl<P: Projection> Projector<P> {
             return Ok(0);
         }
         let share = events_max / i64::try_from(behind.len()).unwrap_or(1);
-        let events = self.log.read_after(&behind, share.max(1)).await?;
+        let events = self.log.follow_after(&behind, share.max(1)).await?;
         let mut moves = BTreeMap::new();
         for event in &events {
             let before = held.get(&event.partition).copied().unwrap_or_default();

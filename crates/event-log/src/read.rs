@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use aggregate::{Partition, StreamId, TenantId};
 use sqlx::{PgExecutor, Row as _, postgres::PgRow};
+use tokio::time::Instant;
 
 use crate::{EventLog, error::LogError, event::StoredEvent};
 
@@ -73,6 +74,37 @@ impl EventLog {
         limit: i64,
     ) -> Result<Vec<StoredEvent>, LogError> {
         Ok(read_after(self.pool(), after, limit).await?)
+    }
+
+    /// As [`EventLog::read_after`], for those who follow the log closely: what this process appended a moment ago is not read back from the database. It
+    /// may be fewer events than there are, but none only where there is none.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn follow_after(
+        &self,
+        after: &[(Partition, i64)],
+        limit: i64,
+    ) -> Result<Vec<StoredEvent>, LogError> {
+        let recent_max = usize::try_from(limit).unwrap_or(0);
+        let mut events = Vec::new();
+        let mut elsewhere = Vec::new();
+        let now = Instant::now();
+        for (partition, position) in after {
+            match self
+                .inner
+                .recent
+                .after(*partition, *position, recent_max, now)
+            {
+                Some(recent) => events.extend(recent),
+                None => elsewhere.push((*partition, *position)),
+            }
+        }
+        if !elsewhere.is_empty() {
+            events.extend(read_after(self.pool(), &elsewhere, limit).await?);
+            events.sort_by_key(|event| (event.partition, event.position));
+        }
+        Ok(events)
     }
 
     /// The last position of every partition.

@@ -15,6 +15,7 @@ use sqlx::Connection as _;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
     task::JoinSet,
+    time::Instant,
 };
 use xxhash_rust::xxh3::Xxh3;
 
@@ -55,6 +56,7 @@ impl Writers {
         connect: &sqlx::postgres::PgConnectOptions,
         options: &LogOptions,
         appended: &Arc<Notify>,
+        recent: &Arc<Recent>,
     ) -> Self {
         let mut tasks = JoinSet::new();
         let mailboxes = (0..options.writers.max(1))
@@ -67,6 +69,7 @@ impl Writers {
                     met_conflict: false,
                     batch_commands_max: options.batch_commands_max,
                     appended: Arc::clone(appended),
+                    recent: Arc::clone(recent),
                 };
                 tasks.spawn(writer.run());
                 sender
@@ -139,6 +142,7 @@ struct Writer {
     waiting: VecDeque<Job>,
     batch_commands_max: usize,
     appended: Arc<Notify>,
+    recent: Arc<Recent>,
     /// Whether the last batch did: then the next one, too, is asked to tell which of its writes do.
     met_conflict: bool,
 }
@@ -202,7 +206,9 @@ impl Writer {
             let writes: Vec<&Write> = batch.iter().map(|job| &job.write).collect();
             match self.transaction(&writes).await {
                 Ok(Appended::All(written)) => {
+                    let now = Instant::now();
                     for (job, written) in batch.into_iter().zip(written) {
+                        self.recent.note(&job.write, &written, now);
                         answer(job.reply, Ok(WriteOutcome::Written(written)));
                     }
                     return;

@@ -60,7 +60,7 @@ impl Relay {
             return Ok(Vec::new());
         }
         let total = i64::try_from(self.options.batch_events_max).unwrap_or(i64::MAX - 1);
-        let mut events = self.log.read_after(&behind, ahead.share(total)).await?;
+        let mut events = self.log.follow_after(&behind, ahead.share(total)).await?;
         events.truncate(self.options.batch_events_max);
         cut(&mut events, self.options.batch_bytes_max);
         Ok(events)

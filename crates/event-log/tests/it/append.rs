@@ -84,6 +84,38 @@ async fn two_processes_on_one_stream_lose_nothing() {
 }
 
 #[tokio::test]
+async fn what_was_just_appended_is_as_it_is_stored() {
+    let database = TestDatabase::create("recent").await.unwrap();
+    let (log, other) = (open(&database).await, open(&database).await);
+    let from: Vec<_> = Partition::all().map(|partition| (partition, 0)).collect();
+    for account in 0..100 {
+        // Neither process has appended all of it, so that each has to read some of what the other did.
+        let log = if account % 7 == 0 { &other } else { &log };
+        add(log, account, 1).await.unwrap();
+    }
+    let mut followed = Vec::new();
+    let mut after = from;
+    loop {
+        let events = log.follow_after(&after, 3).await.unwrap();
+        if events.is_empty() {
+            break;
+        }
+        for event in &events {
+            let at = usize::from(event.partition.number());
+            assert_eq!(after[at], (event.partition, event.position - 1));
+            after[at].1 = event.position;
+        }
+        followed.extend(events);
+    }
+    followed.sort_by_key(|event| (event.partition, event.position));
+    assert_eq!(followed, everything(&log).await);
+    for log in [log, other] {
+        log.close().await;
+    }
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_refused_command_leaves_no_trace() {
     let database = TestDatabase::create("refused").await.unwrap();
     let log = open(&database).await;
