@@ -89,7 +89,7 @@ impl Default for LogOptions {
             statement_timeout: Duration::from_secs(30),
             writers: 2,
             mailbox_commands_max: 4096,
-            batch_commands_max: 128,
+            batch_commands_max: 512,
             key_cache_entries_max: 10_000,
             state_cache_entries_max: 10_000,
         }
