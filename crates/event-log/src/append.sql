@@ -30,16 +30,27 @@ claimed as (
 -- is left for the unique key of its versions to find; that it is not as far is not.
 stale as materialized (
     select s.ordinal from stream s
-    where (s.expected > 0 and not exists (
-            select from event e where e.partition = s.partition and e.tenant = s.tenant and e.stream_id = s.stream_id
-                and e.version = s.expected))
-        or (not $31::boolean and exists (
-            select from event e where e.partition = s.partition and e.tenant = s.tenant and e.stream_id = s.stream_id
-                and e.version = s.expected + 1))
-        -- Two rows of one stream: neither follows the other.
-        or (not $31::boolean and exists (
-            select from stream o where o.partition = s.partition and o.tenant = s.tenant and o.stream_id = s.stream_id
-                and o.ordinal < s.ordinal))
+    -- With a limit, so that each is one descent of the index and never a hash of the whole table.
+    left join lateral (
+        select e.version from event e
+        where s.expected > 0 and e.partition = s.partition and e.tenant = s.tenant and e.stream_id = s.stream_id
+            and e.version = s.expected
+        limit 1
+    ) last on true
+    left join lateral (
+        select e.version from event e
+        where not $31::boolean and e.partition = s.partition and e.tenant = s.tenant and e.stream_id = s.stream_id
+            and e.version = s.expected + 1
+        limit 1
+    ) next on true
+    -- Two rows of one stream: neither follows the other.
+    left join lateral (
+        select o.ordinal from stream o
+        where not $31::boolean and o.partition = s.partition and o.tenant = s.tenant and o.stream_id = s.stream_id
+            and o.ordinal < s.ordinal
+        limit 1
+    ) earlier on true
+    where (s.expected > 0 and last.version is null) or next.version is not null or earlier.ordinal is not null
 ),
 keyed as (
     insert into subject_key (partition, tenant, subject, wrapped_key)
