@@ -11,7 +11,6 @@ mod reading;
 use std::time::Duration;
 
 use aggregate::Partition;
-use async_nats::jetstream::stream::Stream;
 use event_log::{Checkpoints, EventLog, linger};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -48,19 +47,15 @@ impl Default for RelayOptions {
     }
 }
 
+/// Batches under way at a time: while the server commits one, the next is on its way.
+const UNCONFIRMED_MAX: usize = 2;
+
 /// Publishes one log.
 pub struct Relay {
     log: EventLog,
     bus: Bus,
     lease: Checkpoints,
     options: RelayOptions,
-}
-
-/// What the relay knows of the stream.
-struct Cursor {
-    stream: Stream,
-    epoch: i32,
-    last_sequence: u64,
 }
 
 impl Relay {
@@ -127,23 +122,32 @@ impl Relay {
                 batch = self.read(&ahead).await?;
             }
             if batch.is_empty() {
+                // What is under way is confirmed meanwhile; the next batch need not wait for it.
                 tokio::select! {
                     () = shutdown.cancelled() => {}
                     () = &mut appended => {}
+                    confirmed = self.confirm(&mut cursor, 0), if cursor.is_unconfirmed() => confirmed?,
                     () = tokio::time::sleep(self.options.poll_interval) => {}
                 }
                 continue;
             }
-            // What comes next is read while this is committed. Should that fail, both are forgotten and the tail is read again.
             let present = std::mem::take(&mut batch);
+            let sent_at = Instant::now();
+            self.send(&mut cursor, &present).await?;
             ahead.move_past(&present);
-            (batch, ()) = tokio::try_join!(self.read(&ahead), self.publish(&mut cursor, &present))?;
+            // What comes next is read, and sent, while this is committed. Should that fail, all is forgotten and the tail is read again.
+            batch = tokio::try_join!(
+                self.read(&ahead),
+                self.confirm(&mut cursor, UNCONFIRMED_MAX - 1)
+            )?
+            .0;
             if batch.is_empty() && present.len() < self.options.batch_events_max / 2 {
-                self.pause(shutdown, linger(self.options.linger, present.len()))
+                let linger = linger(self.options.linger, present.len());
+                self.pause(shutdown, linger.saturating_sub(sent_at.elapsed()))
                     .await;
             }
         }
-        Ok(())
+        self.confirm(&mut cursor, 0).await
     }
 
     async fn is_elected(&self) -> Result<bool, BusError> {

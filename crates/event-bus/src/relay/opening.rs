@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aggregate::Partition;
 use uuid::Uuid;
 
-use super::{Cursor, Relay, reading::Ahead};
+use super::{Relay, publishing::Cursor, reading::Ahead};
 use crate::{
     error::BusError,
     forks::find_forks,
@@ -56,11 +56,7 @@ impl Relay {
                 )
             })
             .collect();
-        let cursor = Cursor {
-            stream,
-            epoch,
-            last_sequence: tail.last_sequence,
-        };
+        let cursor = Cursor::new(&self.bus, stream, epoch, tail.last_sequence).await?;
         let ahead = Ahead {
             positions,
             heads: BTreeMap::new(),

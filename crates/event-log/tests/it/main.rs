@@ -7,4 +7,6 @@ mod append;
 mod idempotency;
 mod keys;
 mod projecting;
+mod timers;
+mod upcasting;
 mod verify;
