@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use aggregate::{Aggregate as _, Partition, StreamId};
+use aggregate::{Partition, StreamId};
 use event_log::{
     Append, EventLog, NewEvent, ProjectionError, Stream, Timer, TimerHandler, TimerKey,
     TimerOptions, Timers, Write, append_in, cancel_in, schedule_in,
@@ -17,11 +17,11 @@ use event_log::{
 use sqlx::PgConnection;
 use testing::{TestDatabase, eventually};
 use time::OffsetDateTime;
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::account::{Account, open, tenant};
+use crate::account::{open, tenant};
 
 /// How long anything here may take.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -83,12 +83,12 @@ async fn append(
 ) -> Result<(), ProjectionError> {
     let stream = stream_of(&timer.key);
     let version: Option<i64> = sqlx::query_scalar(
-        "select version from stream_head where partition = $1 and tenant = $2 and stream_id = $3",
+        "select max(version) from event where partition = $1 and tenant = $2 and stream_id = $3",
     )
     .bind(i16::from(stream.partition.number()))
     .bind(stream.tenant.as_str())
     .bind(stream.id.0)
-    .fetch_optional(&mut *connection)
+    .fetch_one(&mut *connection)
     .await?;
     let event = NewEvent {
         event_id: Uuid::new_v4(),
@@ -101,7 +101,6 @@ async fn append(
     let write = Write {
         appends: vec![Append {
             stream,
-            stream_type: Account::TYPE,
             expected_version: version.unwrap_or(0),
             events: vec![event],
             new_key: None,
@@ -149,6 +148,24 @@ fn options() -> TimerOptions {
     }
 }
 
+/// A process that fires timers.
+struct Owner {
+    task: JoinSet<()>,
+    shutdown: CancellationToken,
+}
+
+impl Owner {
+    async fn stop(mut self) {
+        self.shutdown.cancel();
+        self.task.join_next().await.unwrap().unwrap();
+    }
+
+    /// As by kill -9: it gives up no lease, and its transaction ends with its connection.
+    async fn kill(mut self) {
+        self.task.shutdown().await;
+    }
+}
+
 struct Ground {
     _database: TestDatabase,
     log: EventLog,
@@ -173,12 +190,14 @@ impl Ground {
         }
     }
 
-    fn run(&self, handler: &Ledger, options: TimerOptions) -> (JoinHandle<()>, CancellationToken) {
+    fn run(&self, handler: &Ledger, options: TimerOptions) -> Owner {
         let clock = self.clock.clone();
         let now = move || at(clock.0.load(Ordering::SeqCst));
         let timers = Timers::new(self.log.clone(), handler.clone(), now, options);
         let shutdown = CancellationToken::new();
-        (tokio::spawn(timers.run(shutdown.clone())), shutdown)
+        let mut task = JoinSet::new();
+        task.spawn(timers.run(shutdown.clone()));
+        Owner { task, shutdown }
     }
 
     async fn schedule(&self, timers: &[Timer]) {
@@ -237,15 +256,14 @@ async fn fires_what_is_due_in_order_and_leaves_the_rest() {
         ])
         .await;
     ground.clock.set(500);
-    let (task, shutdown) = ground.run(&Ledger::default(), options());
+    let owner = ground.run(&Ledger::default(), options());
     eventually(LIMIT, "one is left", async || {
         (ground.left().await == 1).then_some(())
     })
     .await;
     assert_eq!(ground.fired().await, ["a", "b", "c"]);
     assert_eq!(ground.events().await, 3);
-    shutdown.cancel();
-    task.await.unwrap();
+    owner.stop().await;
 }
 
 #[tokio::test]
@@ -267,7 +285,7 @@ async fn a_timer_goes_with_the_transaction_that_sets_or_cancels_it() {
     transaction.rollback().await.unwrap();
     ground.schedule(&[timer("last", 50)]).await;
     ground.clock.set(50);
-    let (task, shutdown) = ground.run(&Ledger::default(), options());
+    let owner = ground.run(&Ledger::default(), options());
     eventually(LIMIT, "the last has fired", async || {
         (ground.fired().await == ["last"]).then_some(())
     })
@@ -275,8 +293,7 @@ async fn a_timer_goes_with_the_transaction_that_sets_or_cancels_it() {
     ground.clock.set(100);
     ground.all_gone().await;
     assert_eq!(ground.fired().await, ["last", "moved"]);
-    shutdown.cancel();
-    task.await.unwrap();
+    owner.stop().await;
 }
 
 #[tokio::test]
@@ -286,21 +303,20 @@ async fn an_owner_that_is_gone_between_handler_and_commit_has_fired_nothing() {
     ground.clock.set(1);
     let ledger = Ledger::default();
     ledger.stops.store(true, Ordering::SeqCst);
-    let (task, _) = ground.run(&ledger, options());
+    let owner = ground.run(&ledger, options());
     ledger.stopped.notified().await;
     assert_eq!(
         ground.events().await,
         0,
         "nothing is visible before the commit"
     );
-    // Its leases are not given up: the next owner has to wait for them to run out.
-    task.abort();
-    let (task, shutdown) = ground.run(&ledger, options());
+    owner.kill().await;
+    // The next owner has to wait for the leases to run out.
+    let owner = ground.run(&ledger, options());
     ground.all_gone().await;
     assert_eq!(ground.fired().await, ["once"]);
     assert_eq!(ground.events().await, 1);
-    shutdown.cancel();
-    task.await.unwrap();
+    owner.stop().await;
 }
 
 #[tokio::test]
@@ -318,9 +334,8 @@ async fn two_owners_fire_each_timer_once() {
         .map(|_| ground.run(&Ledger::default(), options))
         .collect();
     ground.all_gone().await;
-    for (task, shutdown) in owners {
-        shutdown.cancel();
-        task.await.unwrap();
+    for owner in owners {
+        owner.stop().await;
     }
     let mut times = BTreeMap::new();
     for name in ground.fired().await {
@@ -338,7 +353,7 @@ async fn a_clock_that_jumps_fires_all_it_passes_and_nothing_again() {
         .schedule(&[timer("a", 10), timer("b", 20), timer("c", 3000)])
         .await;
     ground.clock.set(10);
-    let (task, shutdown) = ground.run(&Ledger::default(), options());
+    let owner = ground.run(&Ledger::default(), options());
     eventually(LIMIT, "a has fired", async || {
         (ground.fired().await == ["a"]).then_some(())
     })
@@ -354,8 +369,7 @@ async fn a_clock_that_jumps_fires_all_it_passes_and_nothing_again() {
     ground.clock.set(1_000_000);
     ground.all_gone().await;
     assert_eq!(ground.fired().await, ["a", "early", "b", "c"]);
-    shutdown.cancel();
-    task.await.unwrap();
+    owner.stop().await;
 }
 
 #[tokio::test]
@@ -369,7 +383,7 @@ async fn one_that_cannot_be_fired_holds_up_no_other() {
     timers.push(failing.clone());
     ground.schedule(&timers).await;
     ground.clock.set(100);
-    let (task, shutdown) = ground.run(&Ledger::default(), options());
+    let owner = ground.run(&Ledger::default(), options());
     eventually(LIMIT, "only it is left", async || {
         (ground.left().await == 1).then_some(())
     })
@@ -379,6 +393,5 @@ async fn one_that_cannot_be_fired_holds_up_no_other() {
     ground.schedule(&[timer("failing", 0)]).await;
     ground.all_gone().await;
     assert_eq!(ground.fired().await.len(), 40);
-    shutdown.cancel();
-    task.await.unwrap();
+    owner.stop().await;
 }

@@ -113,7 +113,6 @@ async fn append(
     let write = Write {
         appends: vec![Append {
             stream: stream(),
-            stream_type: Meter::TYPE,
             expected_version,
             events: vec![event],
             new_key: None,
