@@ -1,6 +1,8 @@
 //! Golden events: bytes of every type and schema version that was ever stored, which must decode for ever.
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
+mod complete;
+
 use std::fmt::Debug;
 
 use aggregate::{Partition, StreamId};
@@ -9,6 +11,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::stack::tenant;
+
+pub use complete::assert_complete;
 
 /// The id of every golden event.
 pub const EVENT_ID: Uuid = Uuid::from_u128(0xE);

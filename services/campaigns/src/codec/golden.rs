@@ -1,5 +1,7 @@
 //! The bytes of every event type and schema version that was ever stored decode for ever, and encode to the same bytes.
 
+use std::path::Path;
+
 use aggregate::CustomerId;
 use event_log::{DecodeError, Encoded, Seal, Stored as _, StoredEvent, SubjectCipher};
 use testing::{golden::EVENT_ID, stack::tenant};
@@ -166,6 +168,14 @@ fn the_moment_of_a_decision_is_the_event_s_own() {
         decision: decision(),
     };
     assert_eq!(Recipient::occurred_at(&event), Some(DECIDED_AT));
+}
+
+#[test]
+fn every_event_of_the_contract_has_its_golden_files() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    testing::golden::assert_complete("vefa.campaigns.v1", &golden, DECIDED_AT, |event| {
+        decode(event).map(drop)
+    });
 }
 
 #[test]

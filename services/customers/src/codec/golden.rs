@@ -1,6 +1,6 @@
 //! The bytes of every event type and schema version that was ever stored decode for ever.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, path::Path};
 
 use aggregate::{Aggregate as _, CustomerId};
 use event_log::{DecodeError, Stored, StoredEvent, SubjectCipher};
@@ -201,6 +201,17 @@ fn a_destroyed_key_takes_names_and_identifiers_with_it_and_nothing_else() {
         (owned.claim, owned.type_, &owned.identifier),
         (CLAIM, IdentifierType::Email, &None)
     );
+}
+
+#[test]
+fn every_event_of_the_contract_has_its_golden_files() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    testing::golden::assert_complete("vefa.customers.v1", &golden, AT, |event| {
+        match event.type_.as_str() {
+            IDENTIFIER_CLAIMED => IdentifierClaim::decode(event, &cipher()).map(drop),
+            _ => Customer::decode(event, &cipher()).map(drop),
+        }
+    });
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The bytes of every event type and schema version that was ever stored decode for ever.
 
+use std::path::Path;
+
 use event_log::{DecodeError, Stored as _, StoredEvent, SubjectCipher};
 use testing::{
     golden::{assert_golden, assert_golden_sealed},
@@ -55,6 +57,17 @@ fn a_contact_outlives_the_customer_s_key_without_its_summary() {
         Touchpoint::decode(&event, &SubjectCipher::none(&tenant())).unwrap();
     assert_eq!(facts.summary, None);
     assert_eq!(facts.key, touchpoint::tests::facts().key);
+}
+
+#[test]
+fn every_event_of_the_contract_has_its_golden_files() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    testing::golden::assert_complete(
+        "vefa.interactions.v1",
+        &golden,
+        touchpoint::tests::facts().received_at,
+        |event| super::interaction(event, &cipher()).map(drop),
+    );
 }
 
 #[test]

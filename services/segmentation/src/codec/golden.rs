@@ -1,6 +1,6 @@
 //! The bytes of every event type and schema version that was ever stored decode for ever.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, path::Path};
 
 use event_log::{DecodeError, Seal, Stored, StoredEvent, SubjectCipher};
 use testing::{golden::assert_golden, stack::tenant};
@@ -207,6 +207,25 @@ fn every_cause_comes_back() {
             assert_eq!(Standing::decode(&stored, &cipher).unwrap(), event);
         }
     }
+}
+
+#[test]
+fn every_event_of_the_contract_has_its_golden_files() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    testing::golden::assert_complete(
+        "vefa.segmentation.v1",
+        &golden,
+        datetime!(2026-11-23 10:00 UTC),
+        |event| {
+            let cipher = SubjectCipher::none(&event.tenant);
+            match event.type_.as_str() {
+                SEGMENT_DEFINED | SEGMENT_RULE_CHANGED => Segment::decode(event, &cipher).map(drop),
+                SEGMENT_NAME_CLAIMED => NameClaim::decode(event, &cipher).map(drop),
+                MODELS_FITTED => ValueFit::decode(event, &cipher).map(drop),
+                _ => Standing::decode(event, &cipher).map(drop),
+            }
+        },
+    );
 }
 
 #[test]
