@@ -1,5 +1,8 @@
 //! The timeline: the interactions of each customer, newest first, and the query that pages through it.
 
+#[cfg(test)]
+mod tests;
+
 use aggregate::{CustomerId, Partition, StreamId, TenantId};
 use bytes::Bytes;
 use event_log::{Projection, ProjectionError, StoredEvent, SubjectCipher};
