@@ -9,10 +9,11 @@
 //! - Locks are taken in one order everywhere: facts, customers by key, partition heads.
 
 mod append;
+mod compiled;
 pub(crate) mod statement;
 mod which;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aggregate::{Aggregate as _, CustomerId, Partition, TenantId};
 use contracts::common::v1::EventMetadata;
@@ -162,7 +163,7 @@ async fn changes_of_tenant<'a>(
     which: &Which,
 ) -> Result<Changes<'a>, ProjectionError> {
     let all = parsed(segments::all(&mut *connection, tenant).await?)?;
-    let meant: Vec<&(SegmentRow, Rule)> = all
+    let meant: Vec<&(SegmentRow, Arc<Rule>)> = all
         .iter()
         .filter(|(row, rule)| which.means(row.segment, rule))
         .collect();
@@ -200,7 +201,7 @@ async fn changes_of_tenant<'a>(
     if meant.is_empty() {
         return Ok(changes);
     }
-    let rules: Vec<&Rule> = meant.iter().map(|(_, rule)| rule).collect();
+    let rules: Vec<&Rule> = meant.iter().map(|(_, rule)| &**rule).collect();
     let mut answers = statement::answers(connection, tenant, now, &customers, &rules).await?;
     let mut dues = Vec::new();
     for (subject, events) in &mut changes {
@@ -242,9 +243,9 @@ fn decide(standing: &mut Standing, command: &StandingCommand, events: &mut Vec<S
 }
 
 /// The rules of stored segments. They were checked before they were stored, and the same text gives the same result for ever.
-fn parsed(rows: Vec<SegmentRow>) -> Result<Vec<(SegmentRow, Rule)>, sqlx::Error> {
+fn parsed(rows: Vec<SegmentRow>) -> Result<Vec<(SegmentRow, Arc<Rule>)>, sqlx::Error> {
     rows.into_iter()
-        .map(|row| match Rule::parse(&row.rule) {
+        .map(|row| match compiled::rule(&row.rule) {
             Ok(rule) => Ok((row, rule)),
             Err(error) => Err(sqlx::Error::Decode(error.into())),
         })

@@ -74,6 +74,7 @@ mod tests;
 pub use error::RuleError;
 pub use statement::{
     Bind, ExplainedNode, Explanation, Statement, TooManyRules, compile, compile_explain,
+    compile_for_given,
 };
 
 use expr::{Expr, Node};

@@ -11,6 +11,7 @@ use sqlx::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::compiled;
 use crate::{
     domain::rule::{Bind, ExplainedNode, Rule, Statement, compile, compile_explain},
     read_model::segments::count,
@@ -35,7 +36,7 @@ pub(crate) async fn answers(
 ) -> Result<BTreeMap<CustomerId, Answer>, sqlx::Error> {
     let ids: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
     let mut answers: BTreeMap<CustomerId, Answer> = BTreeMap::new();
-    for statement in statements(rules) {
+    for statement in compiled::statements(rules).iter() {
         let rows = query(
             &statement.sql,
             tenant,
@@ -62,18 +63,6 @@ pub(crate) async fn answers(
         }
     }
     Ok(answers)
-}
-
-/// One statement, or as many as it takes.
-fn statements(rules: &[&Rule]) -> Vec<Statement> {
-    match compile(rules) {
-        Ok(statement) => vec![statement],
-        Err(_) => {
-            // A single rule always fits, so that halving ends.
-            let (first, second) = rules.split_at(rules.len() / 2);
-            [statements(first), statements(second)].concat()
-        }
-    }
 }
 
 fn one(rule: &Rule) -> Statement {

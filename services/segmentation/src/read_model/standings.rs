@@ -230,23 +230,14 @@ pub(crate) async fn of_customers(
     segments: &[SegmentId],
     fit: Option<FitId>,
 ) -> Result<BTreeMap<CustomerId, Standing>, sqlx::Error> {
-    let partitions: BTreeSet<i16> = customers
+    let (partitions, ids): (Vec<i16>, Vec<Uuid>) = customers
         .iter()
-        .map(|customer| Partition::of_customer(tenant, *customer).number().into())
-        .collect();
-    let partitions: Vec<i16> = partitions.into_iter().collect();
-    let ids: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
-    let segment_ids: Vec<Uuid> = segments.iter().map(|segment| segment.0).collect();
-    let members: Vec<(Uuid, Uuid, i32)> = sqlx::query_as(
-        "select customer_id, segment_id, rule_version from member
-         where partition = any($1) and tenant = $2 and customer_id = any($3) and segment_id = any($4)",
-    )
-    .bind(&partitions)
-    .bind(tenant.as_str())
-    .bind(&ids)
-    .bind(segment_ids)
-    .fetch_all(&mut *connection)
-    .await?;
+        .map(|customer| {
+            let partition = Partition::of_customer(tenant, *customer);
+            (i16::from(partition.number()), customer.0)
+        })
+        .unzip();
+    let members = members(connection, tenant, &partitions, &ids, segments).await?;
     let scored = match fit {
         Some(fit) => scored_by(connection, tenant, &partitions, &ids, fit).await?,
         None => BTreeSet::new(),
@@ -269,6 +260,48 @@ pub(crate) async fn of_customers(
         .collect())
 }
 
+/// Memberships of these customers in these segments. Rows are looked up customer by customer: given as lists, PostgreSQL would look up every
+/// combination of partition, customer and segment. Of several segments all are read, and the others left out here.
+async fn members(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    partitions: &[i16],
+    customers: &[Uuid],
+    segments: &[SegmentId],
+) -> Result<Vec<(Uuid, Uuid, i32)>, sqlx::Error> {
+    let mut rows: Vec<(Uuid, Uuid, i32)> = match segments {
+        [segment] => {
+            sqlx::query_as(
+                "select m.customer_id, m.segment_id, m.rule_version
+                 from unnest($1::smallint[], $2::uuid[]) as c (partition, customer_id)
+                 join member m on m.partition = c.partition and m.tenant = $3 and m.customer_id = c.customer_id
+                    and m.segment_id = $4",
+            )
+            .bind(partitions)
+            .bind(customers)
+            .bind(tenant.as_str())
+            .bind(segment.0)
+            .fetch_all(connection)
+            .await?
+        }
+        _ => {
+            sqlx::query_as(
+                "select m.customer_id, m.segment_id, m.rule_version
+                 from unnest($1::smallint[], $2::uuid[]) as c (partition, customer_id)
+                 join member m on m.partition = c.partition and m.tenant = $3 and m.customer_id = c.customer_id",
+            )
+            .bind(partitions)
+            .bind(customers)
+            .bind(tenant.as_str())
+            .fetch_all(connection)
+            .await?
+        }
+    };
+    let wanted: BTreeSet<SegmentId> = segments.iter().copied().collect();
+    rows.retain(|(_, segment, _)| wanted.contains(&SegmentId(*segment)));
+    Ok(rows)
+}
+
 async fn scored_by(
     executor: impl PgExecutor<'_>,
     tenant: &TenantId,
@@ -277,13 +310,13 @@ async fn scored_by(
     fit: FitId,
 ) -> Result<BTreeSet<CustomerId>, sqlx::Error> {
     let scored: Vec<Uuid> = sqlx::query_scalar(
-        "select customer_id from score
-         where partition = any($1) and tenant = $2 and fit_id = $3 and customer_id = any($4)",
+        "select s.customer_id from unnest($1::smallint[], $2::uuid[]) as c (partition, customer_id)
+         join score s on s.partition = c.partition and s.tenant = $3 and s.fit_id = $4 and s.customer_id = c.customer_id",
     )
     .bind(partitions)
+    .bind(customers)
     .bind(tenant.as_str())
     .bind(fit.0)
-    .bind(customers)
     .fetch_all(executor)
     .await?;
     Ok(scored.into_iter().map(CustomerId).collect())

@@ -9,7 +9,9 @@
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
-use segmentation::domain::rule::{Bind, Rule, Statement, compile, compile_explain};
+use segmentation::domain::rule::{
+    Bind, Rule, Statement, compile, compile_explain, compile_for_given,
+};
 use sqlx::postgres::types::PgInterval;
 use sqlx::{AssertSqlSafe, PgPool, Row};
 use testing::TestDatabase;
@@ -73,7 +75,7 @@ async fn rows(
         .unwrap_or_else(|error| panic!("{error}\n{}", statement.sql))
 }
 
-/// The answers for some customers or all, by customer.
+/// The answers for some customers or all, by customer. What is compiled for given customers alone must say the same of them.
 async fn answers(
     pool: &PgPool,
     rules: &[Rule],
@@ -81,8 +83,26 @@ async fn answers(
     customers: Option<&[Uuid]>,
 ) -> Vec<Answer> {
     let all: Vec<&Rule> = rules.iter().collect();
-    let statement = compile(&all).unwrap();
-    let mut answers: Vec<Answer> = rows(pool, &statement, now, customers)
+    let answers = answers_of(pool, &compile(&all).unwrap(), now, customers).await;
+    let given: Vec<Uuid> = match customers {
+        Some(customers) => customers.to_vec(),
+        None => answers.iter().map(|answer| answer.customer).collect(),
+    };
+    let of_given = compile_for_given(&all).unwrap();
+    assert_eq!(
+        answers_of(pool, &of_given, now, Some(&given)).await,
+        answers
+    );
+    answers
+}
+
+async fn answers_of(
+    pool: &PgPool,
+    statement: &Statement,
+    now: OffsetDateTime,
+    customers: Option<&[Uuid]>,
+) -> Vec<Answer> {
+    let mut answers: Vec<Answer> = rows(pool, statement, now, customers)
         .await
         .into_iter()
         .map(|row| Answer {

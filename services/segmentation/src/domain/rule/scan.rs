@@ -1,6 +1,6 @@
 //! The scans of facts under a statement: one for each table, with every aggregate that any rule asks for.
 
-use super::statement::{Binds, CUSTOMERS, NOW, TENANT};
+use super::statement::{Binds, NOW, TENANT, Whom};
 
 /// The name that a fact table has inside its own scan.
 pub(super) const FACT_TABLE_ALIAS: &str = "f";
@@ -107,9 +107,9 @@ impl Scans {
     }
 
     /// The joins onto `customer_fact c`.
-    pub(super) fn joins(&self) -> String {
-        let mut joins = self.purchases.join("purchase_fact", "p");
-        joins.push_str(&self.touchpoints.join("touchpoint_fact", "t"));
+    pub(super) fn joins(&self, whom: Whom) -> String {
+        let mut joins = self.purchases.join("purchase_fact", "p", whom);
+        joins.push_str(&self.touchpoints.join("touchpoint_fact", "t", whom));
         if self.valuation {
             joins.push_str(&format!(
                 "\n  left join lateral (\
@@ -135,7 +135,7 @@ impl Scans {
 }
 
 impl Scan {
-    fn join(&self, table: &str, alias: &str) -> String {
+    fn join(&self, table: &str, alias: &str, whom: Whom) -> String {
         if self.columns.is_empty() {
             return String::new();
         }
@@ -155,11 +155,12 @@ impl Scan {
             Reach::Since(_, older) => format!(" and f.occurred_at > {NOW} - {older}"),
             Reach::Nothing | Reach::Everything => String::new(),
         };
+        let of_whom = whom.condition(FACT_TABLE_ALIAS);
         format!(
             "\n  left join (\
              \n    select f.partition, f.customer_id,\n{columns}           least(\n             {due}) as due\
              \n      from {table} f\
-             \n     where f.tenant = {TENANT} and ({CUSTOMERS} is null or f.customer_id = any({CUSTOMERS})){since}\
+             \n     where f.tenant = {TENANT} and {of_whom}{since}\
              \n     group by f.partition, f.customer_id\
              \n  ) {alias} on {alias}.partition = c.partition and {alias}.customer_id = c.customer_id"
         )

@@ -10,12 +10,31 @@ use super::sql::Translator;
 /// The first three parameters of every statement, with their types.
 pub(super) const TENANT: &str = "$1::text";
 pub(super) const NOW: &str = "$2::timestamptz";
-pub(super) const CUSTOMERS: &str = "$3::uuid[]";
+const CUSTOMERS: &str = "$3::uuid[]";
 const FIRST_BIND: usize = 4;
 
 /// PostgreSQL takes 65,535 parameters, and 1,664 columns from a subquery.
 const BINDS_MAX: usize = 60_000;
 const AGGREGATES_MAX: usize = 1_500;
+
+/// Whom a statement answers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// The customers given, or all of them where none are.
+    Anybody,
+    /// The customers given.
+    Given,
+}
+
+impl Whom {
+    pub(super) fn condition(self, alias: &str) -> String {
+        let given = format!("{alias}.customer_id = any({CUSTOMERS})");
+        match self {
+            Self::Anybody => format!("({CUSTOMERS} is null or {given})"),
+            Self::Given => given,
+        }
+    }
+}
 
 /// A statement over the fact tables, and the values of its parameters.
 ///
@@ -107,6 +126,19 @@ pub struct ExplainedNode {
 /// Where the rules together need more aggregates or constants than PostgreSQL takes in one statement. A single rule
 /// never does.
 pub fn compile(rules: &[&Rule]) -> Result<Statement, TooManyRules> {
+    compile_for(rules, Whom::Anybody)
+}
+
+/// The same where `$3` is never null: PostgreSQL then need not plan the statement anew each time that it runs.
+///
+/// # Errors
+///
+/// As for [`compile`].
+pub fn compile_for_given(rules: &[&Rule]) -> Result<Statement, TooManyRules> {
+    compile_for(rules, Whom::Given)
+}
+
+fn compile_for(rules: &[&Rule], whom: Whom) -> Result<Statement, TooManyRules> {
     let mut translator = Translator::default();
     let matches: Vec<String> = rules
         .iter()
@@ -124,7 +156,7 @@ pub fn compile(rules: &[&Rule]) -> Result<Statement, TooManyRules> {
         "array[\n{}\n       ]::boolean[] as matches,\n       {next_due} as next_due",
         matches.join(",\n")
     );
-    Ok(statement(&select, translator))
+    Ok(statement(&select, translator, whom))
 }
 
 /// Makes the statement that answers for one rule, part by part.
@@ -141,7 +173,7 @@ pub fn compile_explain(rule: &Rule) -> Explanation {
         values.join(",\n")
     );
     Explanation {
-        statement: statement(&select, translator),
+        statement: statement(&select, translator, Whom::Anybody),
         nodes,
     }
 }
@@ -164,8 +196,9 @@ fn explain(rule: &Rule, expr: &Expr, depth: usize, add: &mut impl FnMut(&Expr, E
     }
 }
 
-fn statement(select: &str, translator: Translator) -> Statement {
-    let joins = translator.scans.joins();
+fn statement(select: &str, translator: Translator, whom: Whom) -> Statement {
+    let joins = translator.scans.joins(whom);
+    let of_whom = whom.condition("c");
     // `now` appears in every statement, since PostgreSQL cannot tell the type of a parameter that is never used.
     Statement {
         sql: format!(
@@ -173,7 +206,7 @@ fn statement(select: &str, translator: Translator) -> Statement {
              \n       {select}\
              \n  from customer_fact c{joins}\
              \n where c.tenant = {TENANT} and {NOW} is not null\
-             \n   and ({CUSTOMERS} is null or c.customer_id = any({CUSTOMERS}))"
+             \n   and {of_whom}"
         ),
         binds: translator.scans.binds.values,
     }
