@@ -25,6 +25,14 @@ const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long the processes of a killed server may hold on to its memory, which keeps it from coming back.
 const RESTART_LIMIT: Duration = Duration::from_secs(30);
 
+/// What a small server lacks: its indexes in memory, and pages that are not written whole again every few seconds.
+const ROOMY: [&str; 4] = [
+    "shared_buffers=1GB",
+    "max_wal_size=16GB",
+    "checkpoint_timeout=30min",
+    "wal_buffers=64MB",
+];
+
 /// How a server is set up.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
@@ -34,6 +42,8 @@ pub struct PostgresOptions {
     pub fsync: bool,
     /// The most connections at one time.
     pub connections_max: u32,
+    /// Whether it has memory and log to work under load, as a server in earnest would. Else it is small.
+    pub roomy: bool,
 }
 
 impl PostgresOptions {
@@ -43,6 +53,15 @@ impl PostgresOptions {
             programs,
             fsync: true,
             connections_max: 300,
+            roomy: false,
+        }
+    }
+
+    /// The same with room for a load: a gigabyte of shared memory, and checkpoints that are half an hour apart.
+    pub fn for_load(programs: PostgresPrograms) -> Self {
+        Self {
+            roomy: true,
+            ..Self::durable(programs)
         }
     }
 
@@ -186,6 +205,11 @@ impl PostgresServer {
             format!("full_page_writes={fsync}"),
         ] {
             command.args(["-c", &setting]);
+        }
+        if self.options.roomy {
+            for setting in ROOMY {
+                command.args(["-c", setting]);
+            }
         }
         let log = self.dir.path().join("log");
         let mut process = ServerProcess::start(SERVER, command, &log)?;

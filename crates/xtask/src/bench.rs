@@ -2,6 +2,9 @@
 //!
 //! A figure alone says little on a machine that others use too; its ratio to a limit taken moments before says more.
 
+mod arrivals;
+mod backlog;
+mod bulk;
 mod commands;
 mod flow;
 mod footprint;
@@ -23,7 +26,7 @@ use stage::Stage;
 /// What is measured, and for how long.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// Only these, by name: commands, flow, growth, footprint
+    /// Only these, by name: footprint, commands, projection_rebuild, relay, end_to_end, reaction, growth
     parts: Vec<String>,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 8)]
@@ -31,12 +34,23 @@ pub(crate) struct Options {
     /// Longest log at which commands are measured; 10000000 for the whole of `growth`
     #[arg(long, default_value_t = 1_000_000)]
     growth_events_max: u64,
+    /// Events of the log that `projection_rebuild` and `relay` work off
+    #[arg(long, default_value_t = 1_000_000)]
+    backlog_events: u64,
     /// Set by the task itself when it runs as a release build
     #[arg(long, hide = true)]
     built: bool,
 }
 
-const PARTS: [&str; 4] = ["commands", "flow", "growth", "footprint"];
+const PARTS: [&str; 7] = [
+    "footprint",
+    "commands",
+    "projection_rebuild",
+    "relay",
+    "end_to_end",
+    "reaction",
+    "growth",
+];
 
 impl Options {
     fn wants(&self, part: &str) -> bool {
@@ -58,7 +72,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         return run_release_build();
     }
     interrupt::watch()?;
-    let servers = Servers::start(PostgresOptions::durable)?;
+    let servers = Servers::start(PostgresOptions::for_load)?;
     let mut report = Report::default();
     let stage = Stage::new(&servers, options)?;
     if options.wants("footprint") {
@@ -67,8 +81,19 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if options.wants("commands") {
         step("commands", || commands::measure(&stage, &mut report))?;
     }
-    if options.wants("flow") {
-        step("flow", || flow::measure(&stage, &mut report))?;
+    let (rebuild, relay) = (options.wants("projection_rebuild"), options.wants("relay"));
+    if rebuild || relay {
+        step("a long log", || {
+            bulk::measure(&stage, &mut report, rebuild, relay)
+        })?;
+    }
+    if options.wants("end_to_end") {
+        step("end_to_end", || {
+            flow::measure_end_to_end(&stage, &mut report)
+        })?;
+    }
+    if options.wants("reaction") {
+        step("reaction", || flow::measure_reaction(&stage, &mut report))?;
     }
     if options.wants("growth") {
         step("growth", || commands::measure_growth(&stage, &mut report))?;

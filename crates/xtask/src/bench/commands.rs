@@ -8,15 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use contracts::interactions::v1::{ImportOutcome, ImportPurchasesRequest};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use sqlx::{Connection as _, PgConnection};
 use tokio::time::Instant;
 
+use super::backlog::{Backlog, RELAY, TIMELINE};
 use super::limits;
 use super::load::{Measured, closed};
 use super::report::{Line, Report, ms};
 use super::stage::{Load, Stage};
 use crate::demo::service::Service;
-use crate::demo::stack::Stack;
 
 /// Customers among whom purchases are spread.
 const CUSTOMERS: u64 = 2_000;
@@ -232,7 +231,8 @@ async fn settled(load: &Load, services: &[Service]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// `growth`: the same load on ever longer logs, which grow by copies of what was recorded through the API.
+/// `growth`: the same load on ever longer logs, which grow by copies of what was recorded through the API. The relay and the timeline stand
+/// aside, since they would be busy with the copies.
 pub(super) fn measure_growth(stage: &Stage<'_>, report: &mut Report) -> anyhow::Result<()> {
     let mut stack = stage.block_on(stage.start(&[Service::Customers, Service::Interactions]))?;
     let load = stage.block_on(async { Load::new(&stack) })?;
@@ -240,12 +240,19 @@ pub(super) fn measure_growth(stage: &Stage<'_>, report: &mut Report) -> anyhow::
     let customers = stage.block_on(register(&load))?;
     stage.block_on(known(&load, &customers))?;
     stack.stop(Service::Customers)?;
+    let mut backlog = stage.block_on(Backlog::of(&stack))?;
     let mut rates = Vec::new();
     for events in [100_000, 1_000_000, 10_000_000_u64] {
         if events > stage.options.growth_events_max {
             break;
         }
-        stage.block_on(grow(&stack, events))?;
+        stack.stop(Service::Interactions)?;
+        stage.block_on(async {
+            backlog.grow(events).await?;
+            backlog.hold(&[RELAY, TIMELINE]).await
+        })?;
+        stack.start_one(Service::Interactions)?;
+        stage.block_on(stack.ready())?;
         let measured = stage.block_on(append(&load, &customers, 64, seconds))?;
         report.add(Line::rate(
             format!("command_append at {events} events"),
@@ -256,39 +263,5 @@ pub(super) fn measure_growth(stage: &Stage<'_>, report: &mut Report) -> anyhow::
     if let (Some(first), Some(last), true) = (rates.first(), rates.last(), rates.len() > 1) {
         report.add(Line::new("growth", *last, "/s").against(*first, 0.9, "last / first >= 0.9"));
     }
-    Ok(())
-}
-
-/// Doubles the log of interactions until it holds that many events. The copies are streams of their own.
-async fn grow(stack: &Stack, events: u64) -> anyhow::Result<()> {
-    let mut connection = PgConnection::connect(stack.databases.of(Service::Interactions)).await?;
-    loop {
-        let stored: i64 = sqlx::query_scalar("select sum(position)::bigint from log_head")
-            .fetch_one(&mut connection)
-            .await?;
-        let lacking = i64::try_from(events)? - stored;
-        if lacking <= 0 {
-            break;
-        }
-        let mut transaction = connection.begin().await?;
-        sqlx::raw_sql("create temp table copied on commit drop as select partition, position from log_head for update")
-            .execute(&mut *transaction)
-            .await?;
-        for statement in [
-            "insert into event select e.partition, c.position + row_number() over (partition by e.partition order by e.position),
-                e.tenant, gen_random_uuid(), 1, gen_random_uuid(), e.type, e.schema_version, e.payload, e.metadata,
-                e.occurred_at, e.recorded_at
-             from event e join copied c on c.partition = e.partition
-             where e.position <= greatest($1 / 64, 1)",
-            "update log_head h set position = (select max(position) from event e where e.partition = h.partition) + 0 * $1
-             where exists (select from event e where e.partition = h.partition)",
-        ] {
-            sqlx::query(statement).bind(lacking).execute(&mut *transaction).await?;
-        }
-        transaction.commit().await?;
-    }
-    sqlx::raw_sql("vacuum analyze")
-        .execute(&mut connection)
-        .await?;
     Ok(())
 }

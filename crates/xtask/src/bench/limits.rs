@@ -1,5 +1,8 @@
 //! The limits: what the servers can do when nothing of Vefa is in the way.
 
+mod batches;
+mod upserts;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,6 +13,9 @@ use uuid::Uuid;
 
 use super::stage::Stage;
 use crate::step::command;
+
+pub(super) use batches::{Template, atomic_batches};
+pub(super) use upserts::upserts;
 
 /// Size of a limit's payloads: about that of a purchase.
 const PAYLOAD_BYTES: usize = 200;

@@ -132,6 +132,13 @@ impl Stack {
         Ok(())
     }
 
+    /// Starts one that does not run; [`Self::ready`] tells when it can be called.
+    pub(crate) fn start_one(&mut self, service: Service) -> anyhow::Result<()> {
+        let process = self.run(service)?;
+        self.running.push(process);
+        Ok(())
+    }
+
     /// Stops one of them, as an operator would.
     pub(crate) fn stop(&mut self, service: Service) -> anyhow::Result<()> {
         let Some(index) = self.running.iter().position(|one| one.service == service) else {
