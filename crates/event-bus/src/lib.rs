@@ -17,6 +17,7 @@ mod forks;
 mod relay;
 mod tail;
 mod verify;
+mod whole;
 
 pub use bus::{Bus, BusOptions};
 pub use envelope::event_type_token;
@@ -26,3 +27,4 @@ pub use follower::{
 };
 pub use relay::{Relay, RelayOptions};
 pub use verify::StreamEnd;
+pub use whole::compare_whole;

@@ -8,3 +8,4 @@ mod following;
 mod ground;
 mod relaying;
 mod restoring;
+mod whole;
