@@ -8,7 +8,7 @@ mod source;
 use std::{collections::BTreeMap, time::Duration};
 
 use aggregate::Partition;
-use event_log::{Checkpoint, Checkpoints, EventLog, Projection, StoredEvent};
+use event_log::{Checkpoint, EventLog, Held, Live, Projection, StoredEvent};
 use futures::StreamExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -45,18 +45,18 @@ pub struct Follower<P, O> {
     log: EventLog,
     bus: Bus,
     source: &'static str,
-    projection: P,
+    live: Live<P>,
     origin: O,
-    checkpoints: Checkpoints,
     options: FollowerOptions,
 }
 
-type Held = BTreeMap<Partition, Checkpoint>;
+type Checkpoints = BTreeMap<Partition, Checkpoint>;
 
 /// Whether one of the events is of a newer history than what was applied before it.
 fn is_newer(held: &Held, received: &[Received]) -> bool {
     received.iter().any(|received| {
-        held.get(&received.event.partition)
+        held.checkpoints
+            .get(&received.event.partition)
             .is_some_and(|checkpoint| {
                 checkpoint.position > 0 && received.epoch > history::epoch_of(checkpoint)
             })
@@ -74,56 +74,33 @@ impl<P: Projection, O: Origin> Follower<P, O> {
         origin: O,
         options: FollowerOptions,
     ) -> Self {
-        let checkpoints = Checkpoints::new(
-            log.pool().clone(),
-            projection.name(),
-            projection.version(),
-            options.lease,
-        );
+        let live = Live::new(&log, projection, options.lease, options.retry_delay);
         Self {
             log,
             bus,
             source,
-            projection,
+            live,
             origin,
-            checkpoints,
             options,
         }
     }
 
     /// Runs until `shutdown`. Failures are logged and tried again from the checkpoint: nothing is skipped.
     pub async fn run(self, shutdown: CancellationToken) {
-        while !shutdown.is_cancelled() {
-            if let Err(error) = self.work(&shutdown).await {
-                tracing::warn!(
-                    projection = self.projection.name(),
-                    source = self.source,
-                    error = &error as &(dyn std::error::Error + 'static),
-                    "the follower begins again at its checkpoint"
-                );
-                tokio::select! {
-                    () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(self.options.retry_delay) => {}
-                }
-            }
-        }
-        if let Err(error) = self.checkpoints.release().await {
-            tracing::warn!(
-                projection = self.projection.name(),
-                error = &error as &(dyn std::error::Error + 'static),
-                "leases were not given up"
-            );
-        }
+        self.live
+            .run(&shutdown, |held| self.work(held, &shutdown))
+            .await;
     }
 
-    async fn work(&self, shutdown: &CancellationToken) -> Result<(), BusError> {
-        let mut held = self.checkpoints.acquire().await?;
-        let mut renew_at = Instant::now() + self.options.lease / 3;
+    async fn work(&self, mut held: Held, shutdown: &CancellationToken) -> Result<(), BusError> {
+        let mut renew_at = self.live.renewal();
         let source = Source::open(&self.bus, self.source).await?;
         let connections = self.bus.connections();
         let history = match self.origin.history().await {
             Ok(history) => {
-                self.take_history(&mut held, &history).await?;
+                if self.take_history(&mut held, &history).await? {
+                    return Ok(());
+                }
                 Some(history)
             }
             // The stream alone will do, until it shows a newer epoch or lacks something.
@@ -136,7 +113,12 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                 None
             }
         };
-        let start = source.start(&held).await?;
+        self.live
+            .replay(&mut held, |partition, after, limit| {
+                self.read_origin(partition, after, limit)
+            })
+            .await?;
+        let start = source.start(&held.checkpoints).await?;
         if start.lacks_older {
             let epoch = match history {
                 Some(history) => history.epoch,
@@ -165,8 +147,7 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                 self.apply(&mut held, received).await?;
             }
             if Instant::now() >= renew_at {
-                let renewed = self.checkpoints.acquire().await?;
-                if renewed != held {
+                if !self.live.renew(&held).await? {
                     // Partitions came or went, or somebody moved a checkpoint: read again from where it stands now.
                     return Ok(());
                 }
@@ -174,16 +155,30 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                     // An ordered consumer does not outlive its server, which the client would find out in a quarter of a minute.
                     return Ok(());
                 }
-                renew_at = Instant::now() + self.options.lease / 3;
+                renew_at = self.live.renewal();
             }
         }
         Ok(())
     }
 
     async fn apply(&self, held: &mut Held, received: Vec<Received>) -> Result<(), BusError> {
-        let mut next = held.clone();
-        let mut events = Vec::with_capacity(received.len());
-        let mut last_sequence = 0;
+        let batch = self.gather(&held.checkpoints, received).await?;
+        let before = held.checkpoints.clone();
+        self.write(held, &batch.events, |count| batch.after(&before, count))
+            .await
+    }
+
+    /// What of the messages is new, with what is missing in front of them.
+    async fn gather(
+        &self,
+        checkpoints: &Checkpoints,
+        received: Vec<Received>,
+    ) -> Result<Batch, BusError> {
+        let mut reached: BTreeMap<Partition, (i64, i32)> = checkpoints
+            .iter()
+            .map(|(partition, at)| (*partition, (at.position, at.source_epoch)))
+            .collect();
+        let mut batch = Batch::default();
         for Received {
             event,
             epoch,
@@ -191,65 +186,41 @@ impl<P: Projection, O: Origin> Follower<P, O> {
         } in received
         {
             let sequence = i64::try_from(sequence).unwrap_or(i64::MAX);
-            last_sequence = sequence;
-            let Some(checkpoint) = next.get_mut(&event.partition) else {
+            let Some((position, newest)) = reached.get_mut(&event.partition) else {
                 continue;
             };
             // Of an older history is what the relay is about to purge.
-            if event.position <= checkpoint.position || epoch < checkpoint.source_epoch {
+            if event.position <= *position || epoch < *newest {
                 continue;
             }
-            if event.position > checkpoint.position + 1 {
-                events.extend(
-                    self.fetch_missing(event.partition, checkpoint.position, event.position)
-                        .await?,
-                );
+            if event.position > *position + 1 {
+                let missing = self
+                    .fetch_missing(event.partition, *position, event.position)
+                    .await?;
+                for event in missing {
+                    batch.push(event, epoch, batch.last_sequence());
+                }
             }
-            *checkpoint = checkpoint.moved_along(event.position, epoch, sequence);
-            events.push(event);
+            (*position, *newest) = (event.position, epoch);
+            batch.push(event, epoch, Some(sequence));
         }
-        if events.is_empty() {
-            return Ok(());
-        }
-        // Everything up to here was seen for every partition held; those without events need not be read again from further back.
-        for checkpoint in next.values_mut() {
-            let Checkpoint {
-                position,
-                source_epoch,
-                ..
-            } = *checkpoint;
-            *checkpoint = checkpoint.moved_along(position, source_epoch, last_sequence);
-        }
-        self.write(held, &events, next).await
+        Ok(batch)
     }
 
-    /// Applies events and moves the checkpoints to `next`, in one transaction.
+    /// Applies events and moves the checkpoints, in one transaction. `after` gives the checkpoints after the first n events.
     async fn write(
         &self,
         held: &mut Held,
         events: &[StoredEvent],
-        next: Held,
+        after: impl Fn(usize) -> Checkpoints,
     ) -> Result<(), BusError> {
-        let moves = next
-            .iter()
-            .filter_map(|(partition, after)| {
-                let before = held.get(partition)?;
-                Some((*partition, (*before, *after)))
-            })
-            .collect();
-        let span = self.span(events);
-        async {
-            let mut transaction = self.log.pool().begin().await?;
-            self.projection.apply(&mut transaction, events).await?;
-            self.checkpoints.advance(&mut transaction, &moves).await?;
-            transaction.commit().await?;
-            Ok::<_, BusError>(())
+        if events.is_empty() {
+            return Ok(());
         }
-        .instrument(span)
-        .await?;
+        let span = self.span(events);
+        self.live.take(held, events, after).instrument(span).await?;
         // A reaction may have appended to the follower's own log.
         self.log.notify_appended();
-        held.extend(next);
         Ok(())
     }
 
@@ -258,7 +229,7 @@ impl<P: Projection, O: Origin> Follower<P, O> {
         let span = tracing::info_span!(
             "follow",
             otel.kind = "consumer",
-            projection = self.projection.name(),
+            projection = self.live.projection().name(),
             source = self.source,
             events = events.len()
         );
@@ -271,5 +242,45 @@ impl<P: Projection, O: Origin> Follower<P, O> {
             telemetry::set_parent(&span, &traceparent);
         }
         span
+    }
+}
+
+/// Events that are new, and where each was met.
+#[derive(Default)]
+struct Batch {
+    events: Vec<StoredEvent>,
+    /// The epoch of each, and the last sequence of the stream that was read when it was there; none before the first.
+    places: Vec<(i32, Option<i64>)>,
+}
+
+impl Batch {
+    fn push(&mut self, event: StoredEvent, epoch: i32, sequence: Option<i64>) {
+        self.events.push(event);
+        self.places.push((epoch, sequence));
+    }
+
+    fn last_sequence(&self) -> Option<i64> {
+        self.places.last().and_then(|(_, sequence)| *sequence)
+    }
+
+    /// The checkpoints after the first `count` events. Everything up to the last of them was seen for every partition held; those
+    /// without events need not be read again from further back.
+    fn after(&self, before: &Checkpoints, count: usize) -> Checkpoints {
+        let mut after = before.clone();
+        let mut last_sequence = None;
+        for (event, (epoch, sequence)) in self.events.iter().zip(&self.places).take(count) {
+            if let Some(checkpoint) = after.get_mut(&event.partition) {
+                let seen = checkpoint.source_sequence;
+                *checkpoint = checkpoint.moved_along(event.position, *epoch, seen);
+            }
+            last_sequence = *sequence;
+        }
+        if let Some(last_sequence) = last_sequence {
+            for checkpoint in after.values_mut() {
+                let (position, epoch) = (checkpoint.position, checkpoint.source_epoch);
+                *checkpoint = checkpoint.moved_along(position, epoch, last_sequence);
+            }
+        }
+        after
     }
 }

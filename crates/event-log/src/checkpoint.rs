@@ -70,6 +70,16 @@ impl Checkpoints {
     /// When the database fails.
     pub async fn acquire(&self) -> Result<BTreeMap<Partition, Checkpoint>, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
+        let held = self.acquire_in(&mut transaction).await?;
+        transaction.commit().await?;
+        Ok(held)
+    }
+
+    /// The same within the caller's transaction.
+    pub(crate) async fn acquire_in(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<BTreeMap<Partition, Checkpoint>, sqlx::Error> {
         sqlx::query(
             "insert into checkpoint (partition, projection, version)
              select n, $1, $2 from generate_series(0, $3 - 1) as n on conflict do nothing",
@@ -77,7 +87,7 @@ impl Checkpoints {
         .bind(self.projection)
         .bind(self.version)
         .bind(i32::from(PARTITIONS))
-        .execute(&mut *transaction)
+        .execute(&mut *connection)
         .await?;
         let rows: Vec<(i16, i64, i32, i64, i64)> = sqlx::query_as(
             "update checkpoint set owner = $3, lease_until = now() + $4 * interval '1 millisecond',
@@ -89,9 +99,8 @@ impl Checkpoints {
         .bind(self.version)
         .bind(self.owner)
         .bind(i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX))
-        .fetch_all(&mut *transaction)
+        .fetch_all(connection)
         .await?;
-        transaction.commit().await?;
         rows.into_iter()
             .map(
                 |(partition, position, source_epoch, source_sequence, lease)| {
@@ -105,6 +114,50 @@ impl Checkpoints {
                 },
             )
             .collect()
+    }
+
+    /// Takes the lease on all partitions from whoever holds it, who is fenced by that: a batch under way will not be committed.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(crate) async fn seize(&self) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        self.acquire_in(&mut transaction).await?;
+        sqlx::query(
+            "update checkpoint set owner = $3, lease_until = now() + $4 * interval '1 millisecond', epoch = epoch + 1
+             where projection = $1 and version = $2 and owner <> $3",
+        )
+        .bind(self.projection)
+        .bind(self.version)
+        .bind(self.owner)
+        .bind(i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX))
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await
+    }
+
+    /// Gives up the leases on all partitions within the caller's transaction.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Overtaken`] when they are not all held any more: roll back then.
+    pub(crate) async fn release_all_in(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(), ProjectionError> {
+        let released = sqlx::query(
+            "update checkpoint set owner = null, lease_until = null
+             where projection = $1 and version = $2 and owner = $3",
+        )
+        .bind(self.projection)
+        .bind(self.version)
+        .bind(self.owner)
+        .execute(connection)
+        .await?;
+        if released.rows_affected() == u64::from(PARTITIONS) {
+            Ok(())
+        } else {
+            Err(ProjectionError::Overtaken)
+        }
     }
 
     /// Gives up all leases, so that others need not wait for them to run out.

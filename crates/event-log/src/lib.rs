@@ -10,11 +10,13 @@ mod append;
 mod checkpoint;
 mod codec;
 mod command;
+pub mod control;
 mod epoch;
 mod error;
 mod event;
 mod keys;
 mod linger;
+mod live;
 mod projection;
 mod projector;
 mod read;
@@ -38,7 +40,8 @@ pub use error::LogError;
 pub use event::{Append, NewEvent, StoredEvent, Stream, Write, Written};
 pub use keys::{FileKeyService, KeyError, KeyService, Keys, NewSubjectKey};
 pub use linger::linger;
-pub use projection::{Projection, ProjectionError};
+pub use live::{Held, Live};
+pub use projection::{AnyProjection, Projection, ProjectionError, Table};
 pub use projector::{Projector, ProjectorOptions};
 pub use seal::{Seal, SealError, SubjectCipher};
 pub use timer::{Timer, TimerHandler, TimerKey, TimerOptions, Timers, cancel_in, schedule_in};
@@ -130,6 +133,28 @@ impl EventLog {
         // A service's own migrations share the table that records what was applied.
         migrator.set_ignore_missing(true);
         migrator.run(&pool).await?;
+        Self::on(name, options, key_service, pool).await
+    }
+
+    /// The log of a service that runs, as it is: for a tool beside it.
+    ///
+    /// # Errors
+    /// When the database does not answer or has no log.
+    pub async fn attach(
+        name: &'static str,
+        options: &LogOptions,
+        key_service: Arc<dyn KeyService>,
+    ) -> Result<Self, LogError> {
+        let pool = connect(options).await?;
+        Self::on(name, options, key_service, pool).await
+    }
+
+    async fn on(
+        name: &'static str,
+        options: &LogOptions,
+        key_service: Arc<dyn KeyService>,
+        pool: PgPool,
+    ) -> Result<Self, LogError> {
         let epoch: i32 = sqlx::query_scalar("select epoch from log_epoch")
             .fetch_one(&pool)
             .await?;

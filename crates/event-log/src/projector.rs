@@ -10,8 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     EventLog,
-    checkpoint::{Checkpoint, Checkpoints},
+    event::StoredEvent,
     linger::linger,
+    live::{Held, Live},
     projection::{Projection, ProjectionError},
 };
 
@@ -45,63 +46,42 @@ impl Default for ProjectorOptions {
 /// Follows the service's own log and keeps one projection up to date.
 pub struct Projector<P> {
     log: EventLog,
-    projection: P,
-    checkpoints: Checkpoints,
+    live: Live<P>,
     options: ProjectorOptions,
 }
-
-/// The partitions that this process works on, and how far they have come.
-type Held = BTreeMap<Partition, Checkpoint>;
 
 impl<P: Projection> Projector<P> {
     /// A projector that has not begun.
     #[must_use]
     pub fn new(log: EventLog, projection: P, options: ProjectorOptions) -> Self {
-        let checkpoints = Checkpoints::new(
-            log.pool().clone(),
-            projection.name(),
-            projection.version(),
-            options.lease,
-        );
-        Self {
-            log,
-            projection,
-            checkpoints,
-            options,
-        }
+        let live = Live::new(&log, projection, options.lease, options.retry_delay);
+        Self { log, live, options }
     }
 
     /// Runs until `shutdown`. Failures are logged and tried again: the projection stands still meanwhile, and nothing is skipped.
     pub async fn run(self, shutdown: CancellationToken) {
-        while !shutdown.is_cancelled() {
-            if let Err(error) = self.work(&shutdown).await {
-                tracing::error!(
-                    projection = self.projection.name(),
-                    error = &error as &(dyn std::error::Error + 'static),
-                    "the projection stands still and tries again"
-                );
-                tokio::select! {
-                    () = shutdown.cancelled() => break,
-                    () = tokio::time::sleep(self.options.retry_delay) => {}
-                }
-            }
-        }
-        if let Err(error) = self.checkpoints.release().await {
-            tracing::warn!(
-                projection = self.projection.name(),
-                error = &error as &(dyn std::error::Error + 'static),
-                "leases were not given up"
-            );
-        }
+        self.live
+            .run(&shutdown, |held| self.work(held, &shutdown))
+            .await;
     }
 
-    async fn work(&self, shutdown: &CancellationToken) -> Result<(), ProjectionError> {
-        let mut held = self.checkpoints.acquire().await?;
-        let mut renew_at = Instant::now() + self.options.lease / 3;
+    async fn work(
+        &self,
+        mut held: Held,
+        shutdown: &CancellationToken,
+    ) -> Result<(), ProjectionError> {
+        let mut renew_at = self.live.renewal();
+        self.live
+            .replay(&mut held, |partition, after, limit| {
+                self.read(partition, after, limit)
+            })
+            .await?;
         while !shutdown.is_cancelled() {
             if Instant::now() >= renew_at {
-                held = self.checkpoints.acquire().await?;
-                renew_at = Instant::now() + self.options.lease / 3;
+                if !self.live.renew(&held).await? {
+                    return Ok(());
+                }
+                renew_at = self.live.renewal();
             }
             // Registered before looking, so that nothing appended in between is missed.
             let appended = self.log.appended();
@@ -128,6 +108,7 @@ impl<P: Projection> Projector<P> {
     async fn step(&self, held: &mut Held) -> Result<usize, ProjectionError> {
         let heads = self.log.heads().await?;
         let lag: i64 = held
+            .checkpoints
             .iter()
             .filter_map(|(partition, checkpoint)| Some(heads.get(partition)? - checkpoint.position))
             .sum();
@@ -146,6 +127,7 @@ impl<P: Projection> Projector<P> {
         events_max: i64,
     ) -> Result<usize, ProjectionError> {
         let behind: Vec<(Partition, i64)> = held
+            .checkpoints
             .iter()
             .filter(|(partition, checkpoint)| {
                 heads
@@ -159,18 +141,28 @@ impl<P: Projection> Projector<P> {
         }
         let share = events_max / i64::try_from(behind.len()).unwrap_or(1);
         let events = self.log.follow_after(&behind, share.max(1)).await?;
-        let mut moves = BTreeMap::new();
-        for event in &events {
-            let before = held.get(&event.partition).copied().unwrap_or_default();
-            moves.insert(event.partition, (before, before.moved_to(event.position)));
-        }
-        let mut transaction = self.log.pool().begin().await?;
-        self.projection.apply(&mut transaction, &events).await?;
-        self.checkpoints.advance(&mut transaction, &moves).await?;
-        transaction.commit().await?;
-        for (partition, (_, after)) in moves {
-            held.insert(partition, after);
-        }
+        let before = held.checkpoints.clone();
+        let after = |count: usize| {
+            let mut after = BTreeMap::new();
+            for event in &events[..count] {
+                let before = before.get(&event.partition).copied().unwrap_or_default();
+                after.insert(event.partition, before.moved_to(event.position));
+            }
+            after
+        };
+        self.live.take(held, &events, after).await?;
         Ok(events.len())
+    }
+
+    async fn read(
+        &self,
+        partition: Partition,
+        after: i64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, ProjectionError> {
+        Ok(self
+            .log
+            .read_after(&[(partition, after)], i64::from(limit))
+            .await?)
     }
 }

@@ -54,6 +54,7 @@ pub async fn verify(
         versions(connection).await?,
         commands(connection).await?,
         checkpoints(connection).await?,
+        paused(connection).await?,
         parked(connection).await?,
         divergences(connection).await?,
         idle_transactions(connection, idle_ms).await?,
@@ -147,15 +148,27 @@ async fn checkpoints(connection: &mut PgConnection) -> Result<Check, sqlx::Error
     ))
 }
 
+async fn paused(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
+    let found: Vec<(String, String, String)> = rows(
+        connection,
+        "select distinct projection, paused_by, reason from paused order by 1, 2, 3",
+    )
+    .await?;
+    let findings = found
+        .into_iter()
+        .map(|(projection, paused_by, reason)| format!("{projection}, by {paused_by}: {reason}"));
+    Ok(Check::new("no projection is paused", findings.collect()))
+}
+
 async fn parked(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
     let found: Vec<(i16, String, String, i64)> = rows(
         connection,
-        "select partition, projection, stream_id::text, min(position) from parked
-         group by partition, projection, tenant, stream_id order by 1, 2, 3",
+        "select partition, projection, stream_id::text || ': ' || (array_agg(error order by position))[1], min(position)
+         from parked group by partition, projection, tenant, stream_id order by 1, 2, 3",
     )
     .await?;
     let findings = found.into_iter().map(|(partition, projection, stream, position)| {
-        format!("{projection}, partition {partition}, stream {stream}: parked from position {position}")
+        format!("{projection}, partition {partition}, parked from position {position}, stream {stream}")
     });
     Ok(Check::new("no stream is parked", findings.collect()))
 }

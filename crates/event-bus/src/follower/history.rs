@@ -2,11 +2,11 @@
 //! histories are one, and where that took back something that was applied, it is written down.
 
 use aggregate::Partition;
-use event_log::{Checkpoint, History, Projection};
+use event_log::{Checkpoint, Held, History, Projection};
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 
-use super::{Follower, Held, Origin};
+use super::{Follower, Origin};
 use crate::error::BusError;
 
 /// Events that a follower had applied and the log that it follows no longer has. The rows made from them may still be there.
@@ -78,14 +78,16 @@ fn place(history: &History, partition: Partition, checkpoint: &Checkpoint) -> i6
 }
 
 impl<P: Projection, O: Origin> Follower<P, O> {
-    /// Takes the origin's epoch for all partitions held, and moves those back that stand behind a fork or ahead of the origin.
+    /// Takes the origin's epoch for all partitions held, and moves those back that stand behind a fork or ahead of the origin. Whether
+    /// some went back: begin again then, because what was parked may be gone.
     pub(super) async fn take_history(
         &self,
         held: &mut Held,
         history: &History,
-    ) -> Result<(), BusError> {
+    ) -> Result<bool, BusError> {
         let mut moves = std::collections::BTreeMap::new();
-        for (partition, before) in held.iter() {
+        let mut went_back = false;
+        for (partition, before) in &held.checkpoints {
             if history.epoch < epoch_of(before) {
                 return Err(BusError::EpochWentBack {
                     source_log: self.source,
@@ -105,21 +107,25 @@ impl<P: Projection, O: Origin> Follower<P, O> {
             }
         }
         if moves.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let mut transaction = self.log.pool().begin().await?;
-        self.checkpoints.advance(&mut transaction, &moves).await?;
+        self.live
+            .checkpoints()
+            .advance(&mut transaction, &moves)
+            .await?;
         for (partition, (before, after)) in &moves {
             if after.position < before.position {
+                went_back = true;
                 self.diverge(&mut transaction, *partition, before, after)
                     .await?;
             }
         }
         transaction.commit().await?;
         for (partition, (_, after)) in moves {
-            held.insert(partition, after);
+            held.checkpoints.insert(partition, after);
         }
-        Ok(())
+        Ok(went_back)
     }
 
     async fn diverge(
@@ -130,7 +136,7 @@ impl<P: Projection, O: Origin> Follower<P, O> {
         after: &Checkpoint,
     ) -> Result<(), sqlx::Error> {
         tracing::error!(
-            projection = self.projection.name(),
+            projection = self.live.projection().name(),
             source = self.source,
             partition = partition.number(),
             old_epoch = epoch_of(before),
@@ -148,15 +154,23 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                 to_position = least(d.to_position, excluded.to_position)",
         )
         .bind(i16::from(partition.number()))
-        .bind(self.projection.name())
-        .bind(self.projection.version())
+        .bind(self.live.projection().name())
+        .bind(self.live.projection().version())
         .bind(self.source)
         .bind(epoch_of(before))
         .bind(after.source_epoch)
         .bind(before.position)
         .bind(after.position)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
+        // What was parked of the history that is no more never comes again.
+        sqlx::query("delete from parked where partition = $1 and projection = $2 and version = $3 and position > $4")
+            .bind(i16::from(partition.number()))
+            .bind(self.live.projection().name())
+            .bind(self.live.projection().version())
+            .bind(after.position)
+            .execute(connection)
+            .await?;
         Ok(())
     }
 }

@@ -1,9 +1,11 @@
 //! Whoever owns the log that is followed, and what a follower reads there because the stream lacks it.
 
-use aggregate::Partition;
-use event_log::{EventLog, History, Projection, StoredEvent};
+use std::collections::BTreeMap;
 
-use super::{Follower, Held};
+use aggregate::Partition;
+use event_log::{EventLog, Held, History, Projection, StoredEvent};
+
+use super::Follower;
 use crate::error::BusError;
 
 /// Why an origin did not answer.
@@ -51,15 +53,18 @@ impl<P: Projection, O: Origin> Follower<P, O> {
     /// partition without later events would never show that it lacks some.
     pub(super) async fn catch_up(&self, held: &mut Held, epoch: i32) -> Result<(), BusError> {
         let limit = u32::try_from(self.options.batch_events_max).unwrap_or(u32::MAX);
-        for partition in held.keys().copied().collect::<Vec<_>>() {
-            while let Some(before) = held.get(&partition).copied() {
+        for partition in held.checkpoints.keys().copied().collect::<Vec<_>>() {
+            while let Some(before) = held.checkpoints.get(&partition).copied() {
                 let events = self.read_origin(partition, before.position, limit).await?;
-                let Some(last) = events.last() else {
+                if events.is_empty() {
                     break;
+                }
+                let after = |count: usize| {
+                    let position = before.position + i64::try_from(count).unwrap_or(i64::MAX);
+                    let after = before.moved_along(position, epoch, before.source_sequence);
+                    BTreeMap::from([(partition, after)])
                 };
-                let after = before.moved_along(last.position, epoch, before.source_sequence);
-                let next = Held::from([(partition, after)]);
-                self.write(held, &events, next).await?;
+                self.write(held, &events, after).await?;
             }
         }
         Ok(())
@@ -92,7 +97,7 @@ impl<P: Projection, O: Origin> Follower<P, O> {
     }
 
     /// Events of the origin behind a position; an error when they are not those that come next.
-    async fn read_origin(
+    pub(super) async fn read_origin(
         &self,
         partition: Partition,
         after: i64,

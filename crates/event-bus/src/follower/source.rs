@@ -11,7 +11,7 @@ use async_nats::jetstream::{
     stream::{State, Stream},
 };
 
-use super::Held;
+use super::Checkpoints;
 use crate::{
     bus::Bus,
     envelope::{EnvelopeError, Received, receive},
@@ -40,7 +40,7 @@ impl Source {
     }
 
     /// From where to read the stream so that nothing new for one of the partitions held is missed.
-    pub(super) async fn start(&self, held: &Held) -> Result<Start, BusError> {
+    pub(super) async fn start(&self, held: &Checkpoints) -> Result<Start, BusError> {
         let info = self
             .stream
             .get_info()
@@ -67,7 +67,7 @@ impl Source {
     async fn still_holds(
         &self,
         state: &State,
-        held: &Held,
+        held: &Checkpoints,
         sequence: u64,
     ) -> Result<bool, BusError> {
         if sequence == 0 || sequence < state.first_sequence {

@@ -6,6 +6,7 @@ mod copier;
 mod faults;
 mod following;
 mod ground;
+mod parking;
 mod relaying;
 mod restoring;
 mod whole;

@@ -6,8 +6,11 @@ use aggregate::Partition;
 use futures::future::join_all;
 use tokio::time::Instant;
 
-use super::{Held, Projector};
-use crate::projection::{Projection, ProjectionError};
+use super::Projector;
+use crate::{
+    live::Held,
+    projection::{Projection, ProjectionError},
+};
 
 /// Events in one transaction. Larger ones save commits, and rows that belong together are written together.
 pub(super) const BATCH_EVENTS_MAX: i64 = 4000;
@@ -27,7 +30,7 @@ impl<P: Projection> Projector<P> {
         heads: &BTreeMap<Partition, i64>,
     ) -> Result<usize, ProjectionError> {
         let until = Instant::now() + STRETCH;
-        let mut ranges = split(std::mem::take(held), SESSIONS);
+        let mut ranges = std::mem::take(held).split(SESSIONS);
         let outcomes = join_all(ranges.iter_mut().map(|range| async move {
             let mut applied = 0;
             while Instant::now() < until {
@@ -40,40 +43,8 @@ impl<P: Projection> Projector<P> {
         }))
         .await;
         for range in ranges {
-            held.extend(range);
+            held.join(range);
         }
         outcomes.into_iter().sum()
-    }
-}
-
-/// Ranges of about as many partitions each.
-fn split(mut held: Held, ranges: usize) -> Vec<Held> {
-    let size = held.len().div_ceil(ranges).max(1);
-    let mut split = Vec::with_capacity(ranges);
-    while let Some((first, _)) = held.iter().nth(size) {
-        let rest = held.split_off(&first.clone());
-        split.push(std::mem::replace(&mut held, rest));
-    }
-    split.push(held);
-    split
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::checkpoint::Checkpoint;
-
-    #[test]
-    fn every_partition_is_in_one_range() {
-        for (partitions, ranges) in [(64, 3), (64, 64), (5, 3), (1, 3), (0, 3)] {
-            let held: Held = Partition::all()
-                .take(partitions)
-                .map(|partition| (partition, Checkpoint::default()))
-                .collect();
-            let split = split(held.clone(), ranges);
-            assert!(split.len() <= ranges, "{partitions} in {ranges}");
-            assert_eq!(split.iter().map(Held::len).sum::<usize>(), partitions);
-            assert_eq!(split.into_iter().flatten().collect::<Held>(), held);
-        }
     }
 }

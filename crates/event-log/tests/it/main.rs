@@ -6,6 +6,8 @@ mod account;
 mod append;
 mod idempotency;
 mod keys;
+mod ledger;
+mod parking;
 mod projecting;
 mod timers;
 mod upcasting;

@@ -27,7 +27,7 @@ async fn broken(log: &EventLog, idle_max: Duration) -> Vec<(&'static str, String
     let mut connection = log.pool().acquire().await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
     let checks = verify(&mut transaction, idle_max).await.unwrap();
-    assert_eq!(checks.len(), 7);
+    assert_eq!(checks.len(), 8);
     checks
         .into_iter()
         .filter(|check| !check.holds())
@@ -119,13 +119,19 @@ async fn a_projection_ahead_of_the_log_is_found() {
 }
 
 #[tokio::test]
-async fn what_is_parked_or_has_diverged_is_found() {
+async fn what_is_paused_parked_or_has_diverged_is_found() {
     let found = after(
         "verify-parked",
         "insert into parked values (3, 'balances', 1, 'acme', gen_random_uuid(), 7, 'malformed', now())",
     )
     .await;
     assert_eq!(claims(&found), ["no stream is parked"]);
+    let found = after(
+        "verify-paused",
+        "insert into paused values (3, 'balances', 1, 'operator', 'maintenance')",
+    )
+    .await;
+    assert_eq!(claims(&found), ["no projection is paused"]);
     let found = after(
         "verify-diverged",
         "insert into divergence values (3, 'facts', 1, 'customers', 1, 2, 9, 7)",
