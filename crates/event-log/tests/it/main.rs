@@ -9,6 +9,7 @@ mod keys;
 mod ledger;
 mod parking;
 mod projecting;
+mod rebuilding;
 mod timers;
 mod upcasting;
 mod verify;

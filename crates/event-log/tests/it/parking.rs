@@ -3,7 +3,7 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use aggregate::StreamId;
-use event_log::control;
+use event_log::{control, status};
 use testing::eventually;
 use uuid::Uuid;
 
@@ -239,5 +239,35 @@ async fn there_is_no_stream_that_nobody_wrote_to() {
             .unwrap(),
         []
     );
+    books.close().await;
+}
+
+#[tokio::test]
+async fn the_status_tells_how_far_it_is_behind_and_who_works_on_it() {
+    let books = Books::new("status").await;
+    books.add(1, [1, 2]).await;
+    books.add_malformed(2).await;
+    let now = async || status(books.log.pool(), &books.log, TARGET).await.unwrap();
+    let before = now().await;
+    assert_eq!((before.applied, before.behind), (0, 3));
+    assert!(before.behind_since.is_some() && before.owners.is_empty());
+    let running = books.keep_with(books.ledger.clone(), SOON);
+    books.caught_up().await;
+    let live = now().await;
+    assert_eq!((live.applied, live.behind), (3, 0));
+    assert_eq!((live.behind_since, live.paused), (None, None));
+    assert_eq!(live.owners.len(), 1);
+    assert_eq!(live.owners[0].partitions, 64);
+    assert!(live.owners[0].lease_left_ms > 0);
+    assert_eq!((live.parked.len(), live.parked[0].events), (1, 1));
+    control::pause(books.log.pool(), TARGET, "maintenance")
+        .await
+        .unwrap();
+    let paused = now().await.paused.expect("it was paused");
+    assert_eq!(
+        (paused.by_operator, paused.reason.as_str()),
+        (true, "maintenance")
+    );
+    running.stop().await;
     books.close().await;
 }
