@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use contracts::common::v1::log_service_server::LogServiceServer;
 use event_bus::{Bus, BusError, BusOptions, Follower, FollowerOptions, Relay, RelayOptions};
 use event_log::{
-    EventLog, FileKeyService, KeyError, LogError, LogOptions, Projection, Projector,
+    AnyProjection, EventLog, FileKeyService, KeyError, LogError, LogOptions, Projection, Projector,
     ProjectorOptions,
 };
 use sqlx::migrate::Migrator;
@@ -58,6 +58,41 @@ pub enum GroundError {
     Serve(#[from] ServeError),
 }
 
+/// A projection that a service keeps up to date, and whose log it follows.
+#[derive(Clone)]
+pub struct Maintained {
+    /// The service whose log it follows: its own or another.
+    pub source: ServiceName,
+    /// The projection.
+    pub projection: AnyProjection,
+}
+
+impl Maintained {
+    /// A projection of the log of `source`.
+    pub fn new(source: ServiceName, projection: impl Projection) -> Self {
+        Self {
+            source,
+            projection: AnyProjection::new(projection),
+        }
+    }
+}
+
+/// The log of a service that runs, for a tool beside it: nothing is migrated.
+///
+/// # Errors
+/// When something that the configuration names cannot be had.
+pub async fn attach(name: ServiceName, config: &Config) -> Result<EventLog, GroundError> {
+    let options = log_options(name, config);
+    Ok(EventLog::attach(name.as_str(), &options, Arc::new(keys(config)?)).await?)
+}
+
+fn keys(config: &Config) -> Result<FileKeyService, GroundError> {
+    let master = config.keys.master_key_file.as_deref();
+    Ok(FileKeyService::open(
+        master.ok_or(GroundError::NoMasterKey)?,
+    )?)
+}
+
 /// The ground of one service.
 pub struct Ground {
     name: ServiceName,
@@ -79,13 +114,8 @@ impl Ground {
         mut migrator: Migrator,
     ) -> Result<Self, GroundError> {
         let secret = Secret::from_config(&config.auth)?;
-        let master = config
-            .keys
-            .master_key_file
-            .as_deref()
-            .ok_or(GroundError::NoMasterKey)?;
-        let keys = FileKeyService::open(master)?;
-        let log = EventLog::open(name.as_str(), &log_options(name, config), Arc::new(keys)).await?;
+        let keys = Arc::new(keys(config)?);
+        let log = EventLog::open(name.as_str(), &log_options(name, config), keys).await?;
         // The log's own migrations share the table that records what was applied.
         migrator.set_ignore_missing(true);
         migrator.run(log.pool()).await?;
@@ -144,8 +174,26 @@ impl Ground {
         });
     }
 
+    /// Keeps projections up to date, each from the log that it follows.
+    ///
+    /// # Errors
+    /// When the address of another service makes no sense.
+    pub fn maintain(
+        &self,
+        projections: impl IntoIterator<Item = Maintained>,
+    ) -> Result<(), GroundError> {
+        for Maintained { source, projection } in projections {
+            if source == self.name {
+                self.project(projection);
+            } else {
+                self.follow(source, projection)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Keeps a projection of the service's own log up to date.
-    pub fn project<P: Projection>(&self, projection: P) {
+    fn project<P: Projection>(&self, projection: P) {
         let name = projection.name();
         let config = &self.config.projection;
         let options = ProjectorOptions {
@@ -160,14 +208,7 @@ impl Ground {
     }
 
     /// Keeps a projection of another service's log up to date.
-    ///
-    /// # Errors
-    /// When that service's address makes no sense.
-    pub fn follow<P: Projection>(
-        &self,
-        source: ServiceName,
-        projection: P,
-    ) -> Result<(), GroundError> {
+    fn follow<P: Projection>(&self, source: ServiceName, projection: P) -> Result<(), GroundError> {
         let name = projection.name();
         let config = &self.config.projection;
         let options = FollowerOptions {

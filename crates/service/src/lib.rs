@@ -24,6 +24,6 @@ pub use client::Peer;
 pub use command::Caller;
 pub use config::{Config, ServiceName};
 pub use deadline::Deadline;
-pub use ground::{Ground, GroundError, bus_options};
+pub use ground::{Ground, GroundError, Maintained, attach, bus_options};
 pub use server::Server;
 pub use tasks::Tasks;

@@ -12,7 +12,8 @@ mod wire;
 use std::sync::Arc;
 
 use contracts::campaigns::v1::campaigns_service_server::CampaignsServiceServer;
-use service::{Config, Ground, GroundError, ServiceName, limited};
+use event_log::EventLog;
+use service::{Config, Ground, GroundError, Maintained, ServiceName, limited};
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
@@ -22,6 +23,16 @@ use crate::{
     react::{ConsentsProjection, PurchasesProjection},
     read_model::CampaignsProjection,
 };
+
+/// What this service keeps up to date from logs. All of it is rows of facts: decisions are made elsewhere, and recorded.
+#[must_use]
+pub fn projections(_: &EventLog) -> Vec<Maintained> {
+    vec![
+        Maintained::new(ServiceName::Campaigns, CampaignsProjection),
+        Maintained::new(ServiceName::Customers, ConsentsProjection),
+        Maintained::new(ServiceName::Interactions, PurchasesProjection),
+    ]
+}
 
 /// Serves on `listener` until `shutdown`, then drains.
 ///
@@ -33,9 +44,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), GroundError> {
     let ground = Ground::open(ServiceName::Campaigns, config, sqlx::migrate!()).await?;
-    ground.project(CampaignsProjection);
-    ground.follow(ServiceName::Customers, ConsentsProjection)?;
-    ground.follow(ServiceName::Interactions, PurchasesProjection)?;
+    ground.maintain(projections(ground.log()))?;
     let started = Arc::new(Notify::new());
     let segmentation = ground.peer(ServiceName::Segmentation)?;
     let audiences = Audiences {

@@ -4,7 +4,7 @@ mod campaigns;
 mod decisions;
 mod outcome;
 
-use event_log::{Projection, ProjectionError, StoredEvent};
+use event_log::{Projection, ProjectionError, StoredEvent, Table};
 use sqlx::PgConnection;
 
 pub(crate) use campaigns::{DecidingCampaign, NewestPlace, deciding, newest_page};
@@ -20,6 +20,16 @@ pub(crate) struct CampaignsProjection;
 impl Projection for CampaignsProjection {
     fn name(&self) -> &'static str {
         "campaigns.campaigns"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        const {
+            &[
+                Table::new("campaign"),
+                Table::new("decision"),
+                Table::new("decision_count"),
+            ]
+        }
     }
 
     async fn apply(

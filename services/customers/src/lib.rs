@@ -7,11 +7,21 @@ mod read_model;
 mod wire;
 
 use contracts::customers::v1::customers_service_server::CustomersServiceServer;
-use service::{Config, Ground, GroundError, ServiceName, limited};
+use event_log::EventLog;
+use service::{Config, Ground, GroundError, Maintained, ServiceName, limited};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{api::Api, read_model::CustomerList};
+
+/// What this service keeps up to date from logs.
+#[must_use]
+pub fn projections(log: &EventLog) -> Vec<Maintained> {
+    vec![Maintained::new(
+        ServiceName::Customers,
+        CustomerList::new(log.clone()),
+    )]
+}
 
 /// Serves on `listener` until `shutdown`, then drains.
 ///
@@ -24,7 +34,7 @@ pub async fn serve(
 ) -> Result<(), GroundError> {
     let ground = Ground::open(ServiceName::Customers, config, sqlx::migrate!()).await?;
     let list = CustomerList::new(ground.log().clone());
-    ground.project(list.clone());
+    ground.maintain(projections(ground.log()))?;
     let api = Api {
         log: ground.log().clone(),
         list,

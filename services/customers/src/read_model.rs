@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use aggregate::{CustomerId, TenantId};
 use event_log::{
     EventLog, Projection, ProjectionError, SealError, Stored as _, StoredEvent, SubjectCipher,
+    Table,
 };
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -80,6 +81,10 @@ impl CustomerList {
 impl Projection for CustomerList {
     fn name(&self) -> &'static str {
         "customers.list"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        const { &[Table::new("customer_list")] }
     }
 
     async fn apply(

@@ -9,7 +9,8 @@ mod react;
 mod read_model;
 
 use contracts::interactions::v1::interactions_service_server::InteractionsServiceServer;
-use service::{Config, Ground, GroundError, ServiceName, limited};
+use event_log::EventLog;
+use service::{Config, Ground, GroundError, Maintained, ServiceName, limited};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -17,6 +18,15 @@ use crate::{
     api::Api, known_customers::KnownCustomers, react::KnownCustomersProjection,
     read_model::Timeline,
 };
+
+/// What this service keeps up to date from logs.
+#[must_use]
+pub fn projections(_: &EventLog) -> Vec<Maintained> {
+    vec![
+        Maintained::new(ServiceName::Interactions, Timeline),
+        Maintained::new(ServiceName::Customers, KnownCustomersProjection),
+    ]
+}
 
 /// Serves on `listener` until `shutdown`, then drains.
 ///
@@ -28,8 +38,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), GroundError> {
     let ground = Ground::open(ServiceName::Interactions, config, sqlx::migrate!()).await?;
-    ground.project(Timeline);
-    ground.follow(ServiceName::Customers, KnownCustomersProjection)?;
+    ground.maintain(projections(ground.log()))?;
     let api = Api {
         log: ground.log().clone(),
         customers: KnownCustomers::new(

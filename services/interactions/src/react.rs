@@ -1,7 +1,7 @@
 //! What follows from the customers log: who exists.
 
 use contracts::customers::v1::CustomerRegistered;
-use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, timestamp};
+use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, Table, timestamp};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -61,6 +61,10 @@ impl Columns {
 impl Projection for KnownCustomersProjection {
     fn name(&self) -> &'static str {
         "interactions.known_customers"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        const { &[Table::new("known_customer")] }
     }
 
     async fn apply(

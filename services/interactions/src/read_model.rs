@@ -5,7 +5,7 @@ mod tests;
 
 use aggregate::{CustomerId, Partition, StreamId, TenantId};
 use bytes::Bytes;
-use event_log::{Projection, ProjectionError, StoredEvent, SubjectCipher};
+use event_log::{Projection, ProjectionError, StoredEvent, SubjectCipher, Table};
 use sqlx::{Connection as _, PgConnection, PgPool, Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -180,6 +180,10 @@ const TAKEN_FOR_NEW_MIN: usize = 500;
 impl Projection for Timeline {
     fn name(&self) -> &'static str {
         "interactions.timeline"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        const { &[Table::new("timeline")] }
     }
 
     async fn apply(

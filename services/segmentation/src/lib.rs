@@ -11,7 +11,8 @@ mod read_model;
 mod work;
 
 use contracts::segmentation::v1::segmentation_service_server::SegmentationServiceServer;
-use service::{Config, Ground, GroundError, ServiceName, limited};
+use event_log::EventLog;
+use service::{Config, Ground, GroundError, Maintained, ServiceName, limited};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,16 @@ use crate::{
 
 pub use read_model::rebuild_standings;
 
+/// What this service keeps up to date from logs. Facts are rows and reactions: a rebuild makes the rows and evaluates nobody.
+#[must_use]
+pub fn projections(_: &EventLog) -> Vec<Maintained> {
+    vec![
+        Maintained::new(ServiceName::Segmentation, Catalogue),
+        Maintained::new(ServiceName::Customers, CustomerFacts),
+        Maintained::new(ServiceName::Interactions, InteractionFacts),
+    ]
+}
+
 /// Serves on `listener` until `shutdown`, then drains.
 ///
 /// # Errors
@@ -34,9 +45,7 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), GroundError> {
     let ground = Ground::open(ServiceName::Segmentation, config, sqlx::migrate!()).await?;
-    ground.project(Catalogue);
-    ground.follow(ServiceName::Customers, CustomerFacts)?;
-    ground.follow(ServiceName::Interactions, InteractionFacts)?;
+    ground.maintain(projections(ground.log()))?;
     let worker = Worker::new(ground.log());
     ground.spawn("segmentation.due", |stopping| {
         worker.clone().run_due(stopping)

@@ -43,6 +43,28 @@ async fn evaluate_touched(
         event.position > evaluated.get(&partition).copied().unwrap_or(0)
     };
     let touches: Vec<&Touch<'_>> = touches.iter().filter(|touch| is_new(touch.event)).collect();
+    evaluate_all(connection, source, &touches).await?;
+    progress::moved(connection, source, events).await?;
+    Ok(())
+}
+
+/// Evaluates whoever the events touched, though events behind them have been evaluated: these were parked then.
+async fn evaluate_late(
+    connection: &mut PgConnection,
+    source: &str,
+    events: &[StoredEvent],
+    touches: &[Touch<'_>],
+) -> Result<(), ProjectionError> {
+    // Locked like by every other reaction, so that whoever waits for those under way waits for this one.
+    progress::evaluated(connection, source, events).await?;
+    evaluate_all(connection, source, &touches.iter().collect::<Vec<_>>()).await
+}
+
+async fn evaluate_all(
+    connection: &mut PgConnection,
+    source: &str,
+    touches: &[&Touch<'_>],
+) -> Result<(), ProjectionError> {
     if !touches.is_empty() {
         let behind = Behind::read(connection, Some(source)).await?;
         if touches
@@ -55,9 +77,8 @@ async fn evaluate_touched(
         let which = touches
             .iter()
             .fold(Which::none(), |which, touch| which.and(&touch.changes));
-        evaluate::evaluate(connection, clock::now(), &subjects(&touches), &which).await?;
+        evaluate::evaluate(connection, clock::now(), &subjects(touches), &which).await?;
     }
-    progress::moved(connection, source, events).await?;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ pub use rebuild::rebuild_standings;
 use std::collections::BTreeMap;
 
 use aggregate::{Partition, TenantId};
-use event_log::{Projection, ProjectionError, Stored as _, StoredEvent, SubjectCipher};
+use event_log::{Projection, ProjectionError, Stored as _, StoredEvent, SubjectCipher, Table};
 use prost::Message as _;
 use sqlx::PgConnection;
 
@@ -59,7 +59,33 @@ impl Projection for Catalogue {
         Self::NAME
     }
 
+    fn tables(&self) -> &'static [Table] {
+        // How far evaluation and scoring have come is not in the log.
+        const {
+            &[
+                Table {
+                    name: "segment",
+                    aside: &["evaluated_version"],
+                },
+                Table {
+                    name: "fit",
+                    aside: &["scored"],
+                },
+            ]
+        }
+    }
+
     async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        self.derive(connection, events).await?;
+        progress::moved(connection, progress::OWN, events).await?;
+        Ok(())
+    }
+
+    async fn derive(
         &self,
         connection: &mut PgConnection,
         events: &[StoredEvent],
@@ -79,7 +105,6 @@ impl Projection for Catalogue {
         }
         write_segments(connection, segments).await?;
         fits.write(connection).await?;
-        progress::moved(connection, progress::OWN, events).await?;
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What projections have made of the logs, and making them do it again.
 
+use event_log::{EventLog, Projection as _, rebuild::Rebuild};
+use service::Maintained;
 use sqlx::AssertSqlSafe;
 
 use super::{SOON, Stack, UnderTest};
@@ -73,6 +75,26 @@ impl<S: UnderTest> Stack<S> {
             stack.applied(projection, events).await;
         }
         stack
+    }
+
+    /// Makes the rows of all projections anew beside the running service, checks that they are those which are there, and lets them take
+    /// over. `others` are the logs of other services that it follows.
+    pub async fn remade(
+        &self,
+        projections: fn(&EventLog) -> Vec<Maintained>,
+        others: &[&EventLog],
+    ) {
+        const BATCH_EVENTS: i64 = 20;
+        let own = self.open_log().await;
+        for Maintained { source, projection } in projections(&own) {
+            let mut logs = others.iter().copied().chain([&own]);
+            let log = logs.find(|log| log.name() == source.as_str()).unwrap();
+            let begin = || Rebuild::begin(own.pool(), log, projection.clone(), BATCH_EVENTS);
+            let found = begin().await.unwrap().compare().await.unwrap();
+            assert!(found.is_equal(), "{}: {found:#?}", projection.name());
+            begin().await.unwrap().take_over().await.unwrap();
+        }
+        own.close().await;
     }
 
     async fn position(&self, projection: &str) -> i64 {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aggregate::{CustomerId, Partition, TenantId};
 use contracts::customers::v1::{ConsentRecorded, ConsentWithdrawn};
-use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, timestamp};
+use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, Table, timestamp};
 use prost_types::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
@@ -147,6 +147,10 @@ impl Columns {
 impl Projection for ConsentsProjection {
     fn name(&self) -> &'static str {
         "campaigns.consents"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        const { &[Table::new("consent")] }
     }
 
     async fn apply(

@@ -2,7 +2,7 @@
 
 use aggregate::CustomerId;
 use contracts::interactions::v1::{PurchaseRecorded, ReturnRecorded};
-use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, timestamp};
+use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, Table, timestamp};
 use prost_types::Timestamp;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -96,6 +96,10 @@ impl Columns {
 impl Projection for PurchasesProjection {
     fn name(&self) -> &'static str {
         "campaigns.purchases"
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        const { &[Table::new("purchase")] }
     }
 
     async fn apply(

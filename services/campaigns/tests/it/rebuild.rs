@@ -95,6 +95,17 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
     assert_eq!(stack.dump(&TABLES).await, rows, "applied twice");
     let stack = stack.rebuilt(&PROJECTIONS, &TABLES).await;
     assert_eq!(stack.dump(&TABLES).await, rows, "rebuilt from zero");
+    let (written, others) = (
+        stack.written().await,
+        [&stack.customers, &stack.interactions],
+    );
+    stack.remade(campaigns::projections, &others).await;
+    assert_eq!(stack.dump(&TABLES).await, rows, "beside the live one");
+    assert_eq!(
+        stack.written().await,
+        written,
+        "a rebuild decided something"
+    );
     let mut client = stack.client();
     for campaign in [real, past] {
         assert_eq!(get(&mut client, &campaign.campaign_id).await, campaign);

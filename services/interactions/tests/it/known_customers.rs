@@ -108,5 +108,12 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
     assert_eq!(stack.rows("known_customer").await, rows, "applied twice");
     let stack = stack.rebuilt(&[PROJECTION], &["known_customer"]).await;
     assert_eq!(stack.rows("known_customer").await, rows, "from zero");
+    let others = [&stack.customers_log];
+    stack.remade(interactions::projections, &others).await;
+    assert_eq!(
+        stack.rows("known_customer").await,
+        rows,
+        "beside the live one"
+    );
     stack.stop().await;
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use aggregate::CustomerId;
 use contracts::customers::v1::{CustomerKind, CustomerRegistered, ProfileUpdated};
-use event_log::{DecodeError, Projection, ProjectionError, StoredEvent};
+use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, Table};
 use sqlx::PgConnection;
 
-use super::{Touch, evaluate_touched, given, moment, uuid};
+use super::{Touch, evaluate_late, evaluate_touched, given, moment, uuid};
 use crate::{
     domain::rule::Dependencies,
     evaluate::Which,
@@ -108,6 +108,10 @@ impl Projection for CustomerFacts {
         "segmentation.customer_facts"
     }
 
+    fn tables(&self) -> &'static [Table] {
+        const { &[Table::new("customer_fact")] }
+    }
+
     async fn apply(
         &self,
         connection: &mut PgConnection,
@@ -117,5 +121,25 @@ impl Projection for CustomerFacts {
         facts::register(connection, batch.registered).await?;
         facts::change_profiles(connection, batch.changed).await?;
         evaluate_touched(connection, progress::CUSTOMERS, events, &batch.touches).await
+    }
+
+    async fn derive(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        let batch = Batch::of(events)?;
+        facts::register(connection, batch.registered).await?;
+        facts::change_profiles(connection, batch.changed).await?;
+        Ok(())
+    }
+
+    async fn react(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        let batch = Batch::of(events)?;
+        evaluate_late(connection, progress::CUSTOMERS, events, &batch.touches).await
     }
 }

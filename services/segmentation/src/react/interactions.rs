@@ -7,10 +7,10 @@ use contracts::interactions::v1::{
     Direction, PurchaseLine, PurchaseRecorded, ReturnRecorded, TouchpointChannel,
     TouchpointRecorded,
 };
-use event_log::{DecodeError, Projection, ProjectionError, StoredEvent};
+use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, Table};
 use sqlx::PgConnection;
 
-use super::{Touch, evaluate_touched, given, moment, uuid};
+use super::{Touch, evaluate_late, evaluate_touched, given, moment, uuid};
 use crate::{
     domain::rule::Dependencies,
     evaluate::Which,
@@ -164,6 +164,10 @@ impl Projection for InteractionFacts {
         "segmentation.interaction_facts"
     }
 
+    fn tables(&self) -> &'static [Table] {
+        const { &[Table::new("purchase_fact"), Table::new("touchpoint_fact")] }
+    }
+
     async fn apply(
         &self,
         connection: &mut PgConnection,
@@ -173,6 +177,26 @@ impl Projection for InteractionFacts {
         facts::add_purchases(connection, batch.purchases).await?;
         facts::add_touchpoints(connection, batch.touchpoints).await?;
         evaluate_touched(connection, progress::INTERACTIONS, events, &batch.touches).await
+    }
+
+    async fn derive(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        let batch = Batch::of(events)?;
+        facts::add_purchases(connection, batch.purchases).await?;
+        facts::add_touchpoints(connection, batch.touchpoints).await?;
+        Ok(())
+    }
+
+    async fn react(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        let batch = Batch::of(events)?;
+        evaluate_late(connection, progress::INTERACTIONS, events, &batch.touches).await
     }
 }
 

@@ -1,8 +1,18 @@
 //! Rows are made anew from the logs, and nobody is told anything twice.
 
+use aggregate::{CustomerId, StreamId};
 use contracts::segmentation::v1 as pb;
-use service::clock;
-use testing::{eventually, refusal::reason, stack::SOON};
+use event_log::{
+    Projection as _, Stream,
+    control::{self, Target},
+    rebuild::Rebuild,
+};
+use service::{ServiceName, clock};
+use testing::{
+    eventually,
+    refusal::reason,
+    stack::{SOON, tenant},
+};
 use time::Duration;
 
 use crate::{
@@ -167,5 +177,106 @@ async fn segments_from_zero_are_the_same_and_move_nobody() {
         assert_eq!(stack.dump(&STANDINGS).await, standings);
         assert_eq!(stack.written().await, written);
     }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn rows_made_anew_beside_the_live_ones_move_nobody() {
+    let stack = Stack::start().await;
+    let segments = some_history(&stack).await;
+    let tables = [
+        "customer_fact",
+        "purchase_fact",
+        "touchpoint_fact",
+        "segment",
+        "member",
+        "customer_due",
+        "evaluated",
+    ];
+    let (rows, written) = (stack.dump(&tables).await, stack.written().await);
+    let others = [&stack.customers, &stack.interactions];
+    stack.remade(segmentation::projections, &others).await;
+    assert_eq!(stack.dump(&tables).await, rows);
+    assert_eq!(
+        stack.written().await,
+        written,
+        "a rebuild appended something"
+    );
+    // What happens from now on is evaluated.
+    let customer = stack.register().await;
+    stack.record(purchased(customer, clock::now(), 1)).await;
+    let mut client = stack.client();
+    assert!(
+        members(&stack, &mut client, &segments[0])
+            .await
+            .contains(&customer)
+    );
+    stack.stop().await;
+}
+
+const FACTS_OF_INTERACTIONS: Target = Target {
+    projection: "segmentation.interaction_facts",
+    version: 1,
+};
+
+/// Records a purchase whose stream was parked before, and something of the same customer behind it.
+async fn a_purchase_that_waits(stack: &Stack) -> CustomerId {
+    let customer = stack.register().await;
+    let message = feed::purchase_message(customer, clock::now(), 1);
+    let stream = StreamId(message.purchase_id.parse().unwrap());
+    let stream = Stream::about_customer(&tenant(), customer, stream);
+    let place = (stream.partition, &stream.tenant, stream.id);
+    control::park(&stack.pool, FACTS_OF_INTERACTIONS, place, "to be tested")
+        .await
+        .unwrap();
+    stack.record(feed::recorded(&message)).await;
+    stack.record(touched(customer, clock::now())).await;
+    customer
+}
+
+/// Evaluation has come further than what was parked; nevertheless nobody is left out.
+#[tokio::test]
+async fn whoever_was_parked_is_evaluated_when_it_is_applied_and_when_it_is_made_anew() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let buyers = define(&mut client, "buyers", "purchases.count() > 0").await;
+    let replayed = a_purchase_that_waits(&stack).await;
+    assert!(
+        !members(&stack, &mut client, &buyers)
+            .await
+            .contains(&replayed)
+    );
+    let asked = control::replay(&stack.pool, FACTS_OF_INTERACTIONS, None).await;
+    assert_eq!(asked.unwrap(), 1);
+    eventually(SOON, "the parked purchase counts", || async {
+        let now = members(&stack, &mut stack.client(), &buyers).await;
+        now.contains(&replayed).then_some(())
+    })
+    .await;
+
+    let remade = a_purchase_that_waits(&stack).await;
+    assert!(
+        !members(&stack, &mut client, &buyers)
+            .await
+            .contains(&remade)
+    );
+    let own = stack.open_log().await;
+    let kept = segmentation::projections(&own)
+        .into_iter()
+        .find(|kept| kept.source == ServiceName::Interactions)
+        .unwrap();
+    assert_eq!(kept.projection.name(), FACTS_OF_INTERACTIONS.projection);
+    let rebuild = Rebuild::begin(&stack.pool, &stack.interactions, kept.projection, 10).await;
+    rebuild.unwrap().take_over().await.unwrap();
+    own.close().await;
+    assert!(
+        members(&stack, &mut client, &buyers)
+            .await
+            .contains(&remade)
+    );
+    let parked = control::parked(&stack.pool, FACTS_OF_INTERACTIONS).await;
+    assert_eq!(parked.unwrap(), []);
+    let entered = moves(&stack, &buyers).await;
+    assert_eq!(entered.len(), 2, "each of them once");
     stack.stop().await;
 }
