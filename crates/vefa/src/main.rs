@@ -1,6 +1,7 @@
 //! The `vefa` command: runs the services, makes the secrets and tokens that they need, and examines what they keep.
 
 mod doctor;
+mod projections;
 mod secrets;
 mod serve;
 
@@ -35,8 +36,13 @@ enum Command {
     },
     /// Makes the token secret and the master key that the configuration names, where they are not there yet.
     Init,
-    /// Checks that logs and streams are whole and agree; reads only, also while the services run. Exit status 1 with findings.
-    Doctor,
+    /// Checks that logs and streams are whole and agree; changes nothing, also while the services run. Exit status 1 with findings.
+    Doctor(doctor::DoctorArguments),
+    /// What is kept up to date from logs: how it stands, and making it anew, beside the running services.
+    Projections {
+        #[command(subcommand)]
+        command: projections::Command,
+    },
     /// Prints a token with which to call the services.
     Token(secrets::TokenArguments),
 }
@@ -47,7 +53,8 @@ fn main() -> Result<()> {
     match arguments.command {
         Command::Serve { services } => serve::run(&config, &services),
         Command::Init => secrets::init(&config),
-        Command::Doctor => doctor::run(&config),
+        Command::Doctor(doctor) => doctor::run(&config, &doctor),
+        Command::Projections { command } => projections::run(&config, &command),
         Command::Token(token) => secrets::print_token(&config, &token),
     }
 }
