@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use crate::{bus::Bus, envelope::Received, error::BusError};
+use crate::{broken, bus::Bus, envelope::Received, error::BusError};
 pub use history::{Divergence, clear_divergences, divergences};
 pub use origin::{Origin, OriginError};
 use source::Source;
@@ -193,7 +193,7 @@ impl<P: Projection, O: Origin> Follower<P, O> {
             if event.position <= *position || epoch < *newest {
                 continue;
             }
-            if event.position > *position + 1 {
+            if event.position > *position + 1 && !broken::hole() {
                 let missing = self
                     .fetch_missing(event.partition, *position, event.position)
                     .await?;

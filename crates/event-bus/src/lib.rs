@@ -9,6 +9,7 @@
 //! - What a follower applied of a history that the origin no longer has is never passed over in silence: the follower goes back to
 //!   where both agree, and leaves a [`Divergence`].
 
+mod broken;
 mod bus;
 mod envelope;
 mod error;

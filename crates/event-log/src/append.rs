@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
+    broken,
     command::IdempotencyKey,
     error::LogError,
     event::{Append, Stream, Write, Written},
@@ -99,15 +100,22 @@ impl<'a> Columns<'a> {
         let mut columns = Self::default();
         let mut rows = HashMap::new();
         let mut events_of = BTreeMap::new();
+        let appends_max = if broken::whole() { 1 } else { usize::MAX };
         for (unit, write) in writes.iter().enumerate() {
-            for append in &write.appends {
+            for append in write.appends.iter().take(appends_max) {
                 columns.add_append(unit, append, &mut rows, &mut events_of);
             }
-            if let Some((tenant, key, response)) = &write.idempotency {
+            if let Some((tenant, key, response)) = &write.idempotency
+                && !broken::record()
+            {
                 columns.add_command(unit, tenant, key, response, write.appends.first());
             }
         }
-        (columns.head_partition, columns.head_events) = events_of.into_iter().unzip();
+        let skipped = i64::from(broken::positions());
+        (columns.head_partition, columns.head_events) = events_of
+            .into_iter()
+            .map(|(partition, events)| (partition, events + skipped))
+            .unzip();
         columns
     }
 
@@ -175,7 +183,8 @@ impl<'a> Columns<'a> {
         self.command_tenant.push(tenant.as_str());
         self.command_request.push(&key.request_id);
         self.command_fingerprint.push(&key.fingerprint);
-        self.command_response.push(response);
+        self.command_response
+            .push(if broken::response() { &[] } else { response });
         self.command_stream_partition
             .push(first.map(|append| i16::from(append.stream.partition.number())));
         self.command_stream_id

@@ -7,6 +7,7 @@
 //! - An event row is never changed.
 
 mod append;
+mod broken;
 mod checkpoint;
 mod codec;
 mod command;

@@ -32,7 +32,7 @@ pub(crate) use settle::first_fault;
 use settle::{Mode, settle};
 
 use crate::{
-    EventLog,
+    EventLog, broken,
     checkpoint::{Checkpoint, Checkpoints},
     event::StoredEvent,
     projection::{Projection, ProjectionError},
@@ -261,7 +261,13 @@ impl<P: Projection> Live<P> {
                 parked = Some(streams);
             }
         }
-        self.finish(&mut transaction, held, &after).await?;
+        if broken::checkpoint() {
+            let mut connection = self.pool.acquire().await?;
+            self.finish(&mut connection, held, &after).await?;
+        } else {
+            self.finish(&mut transaction, held, &after).await?;
+        }
+        fail::fail_point!("projection-before-commit", |_| std::process::abort());
         transaction.commit().await?;
         if let Some(parked) = parked {
             held.parked = parked;

@@ -206,6 +206,7 @@ impl Writer {
             let writes: Vec<&Write> = batch.iter().map(|job| &job.write).collect();
             match self.transaction(&writes).await {
                 Ok(Appended::All(written)) => {
+                    fail::fail_point!("writer-after-commit", |_| std::process::abort());
                     let now = Instant::now();
                     for (job, written) in batch.into_iter().zip(written) {
                         self.recent.note(&job.write, &written, now);
@@ -269,6 +270,7 @@ impl Writer {
             .map_err(Failed::Before)?
         {
             Appended::All(written) => {
+                fail::fail_point!("writer-before-commit", |_| std::process::abort());
                 transaction.commit().await.map_err(Failed::Commit)?;
                 Ok(Appended::All(written))
             }

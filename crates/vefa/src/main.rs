@@ -47,7 +47,12 @@ enum Command {
     Token(secrets::TokenArguments),
 }
 
+#[cfg(all(feature = "failpoints", not(debug_assertions)))]
+compile_error!("failpoints are for tests: a release build has none");
+
 fn main() -> Result<()> {
+    #[cfg(feature = "failpoints")]
+    let _failpoints = fail::FailScenario::setup();
     let arguments = Arguments::parse();
     let config = Config::load(arguments.config.as_deref())?;
     match arguments.command {

@@ -29,8 +29,9 @@ use testing::PostgresOptions;
 use tokio::runtime::Runtime;
 
 use crate::interrupt;
+use crate::program;
 use crate::servers::Servers;
-use crate::step::{self, command, step};
+use crate::step::step;
 use crate::workspace;
 use checks::Check;
 use client::Clients;
@@ -63,9 +64,7 @@ pub(crate) struct Findings {
 pub(crate) fn run(keep: bool) -> anyhow::Result<()> {
     interrupt::watch()?;
     let history = step("read the purchases", History::read)?;
-    step("build Vefa", || {
-        step::run(command("cargo", ["build", "--package", "vefa"]))
-    })?;
+    program::build()?;
     let start = Instant::now();
     let servers = Servers::start(PostgresOptions::durable)?;
     let stage = Stage::new()?;

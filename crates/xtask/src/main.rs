@@ -14,6 +14,7 @@ mod packages;
 #[cfg(test)]
 mod portability;
 mod postgres_package;
+mod program;
 mod readme;
 mod servers;
 mod step;

@@ -3,6 +3,7 @@
 use testing::PostgresOptions;
 
 use crate::interrupt;
+use crate::program;
 use crate::servers::Servers;
 use crate::step::{self, answers, command, step};
 use crate::workspace;
@@ -11,9 +12,7 @@ use crate::workspace;
 pub(crate) fn run(arguments: &[String]) -> anyhow::Result<()> {
     interrupt::watch()?;
     if needs_program(arguments) {
-        step("build Vefa", || {
-            step::run(command("cargo", ["build", "--package", "vefa"]))
-        })?;
+        program::build()?;
     }
     let servers = Servers::start(PostgresOptions::for_tests)?;
     let cargo = |words: Vec<&str>| {

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{Relay, publishing::Cursor, reading::Ahead};
 use crate::{
+    broken,
     error::BusError,
     forks::find_forks,
     tail::{Tail, read_tail},
@@ -21,7 +22,9 @@ impl Relay {
         let stream = self.bus.own_stream(self.log.name()).await?;
         let mut epoch = self.log.refresh_epoch().await?;
         let mut tail = read_tail(&self.bus, self.log.name(), &stream).await?;
-        let taken_back = tail.newest_epoch() >= epoch && !self.is_copy_of_log(&tail, epoch).await?;
+        let taken_back = !broken::copy()
+            && tail.newest_epoch() >= epoch
+            && !self.is_copy_of_log(&tail, epoch).await?;
         if taken_back {
             let forks = find_forks(&self.log, &self.bus, &stream, &tail).await?;
             epoch = self
@@ -30,6 +33,7 @@ impl Relay {
                 .await?
                 .ok_or(BusError::StreamMoved)?;
         }
+        fail::fail_point!("epoch-raised", taken_back, |_| std::process::abort());
         if taken_back || !tail.is_whole(epoch) {
             tracing::warn!(
                 log = self.log.name(),

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::Relay;
 use crate::{
+    broken,
     bus::Bus,
     envelope::{headers, subject},
     error::BusError,
@@ -71,13 +72,14 @@ impl Relay {
         batch: &[StoredEvent],
     ) -> Result<(), BusError> {
         let service = self.log.name();
+        fail::fail_point!("relay-before-publish", |_| std::process::abort());
         let batch_id = Uuid::now_v7().simple().to_string();
         let client = self.bus.client();
         for (index, event) in batch.iter().enumerate() {
             let mut headers = headers(service, cursor.epoch, event);
             headers.insert("Nats-Batch-Id", batch_id.as_str());
             headers.insert("Nats-Batch-Sequence", (index + 1).to_string());
-            if index == 0 {
+            if index == 0 && !broken::expected_sequence() {
                 headers.insert(
                     "Nats-Expected-Last-Sequence",
                     cursor.sent_sequence.to_string(),
@@ -119,6 +121,7 @@ impl Relay {
                 .await
                 .map_err(BusError::nats("committing a batch"))?
                 .ok_or_else(|| refused("the connection was closed".to_owned()))?;
+            fail::fail_point!("relay-after-publish", |_| std::process::abort());
             let sequence = sequence(&answer)?;
             if sequence != sent.last_sequence {
                 return Err(refused(format!(

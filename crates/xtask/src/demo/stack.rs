@@ -230,7 +230,7 @@ fn vefa(environment: &Environment, arguments: &[&str]) -> anyhow::Result<Command
     let program = workspace::target().join(profile).join(name);
     if !program.is_file() {
         bail!(
-            "{} is missing: `cargo xtask` builds it for the demo and for the tests, `cargo build --package vefa` by hand",
+            "{} is missing: `cargo xtask` builds it for the demo and for the tests, `cargo build --package vefa --features failpoints` by hand",
             program.display()
         );
     }
