@@ -34,5 +34,5 @@ pub use eventually::{eventually, wait_until};
 pub use nats::NatsServer;
 pub use port::free as free_port;
 pub use postgres::{PostgresOptions, PostgresServer};
-pub use process::{BoundSignal, bound_command, spawn_bound, terminate};
+pub use process::{BoundSignal, HeldStill, bound_command, hold_still, spawn_bound, terminate};
 pub use programs::{NatsProgram, PostgresPrograms, ProgramError, Version};

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::error::ServerError;
 use crate::port;
-use crate::process::{BoundSignal, command};
+use crate::process::{BoundSignal, children, command, pid};
 use crate::programs::PostgresPrograms;
 use crate::run_as::{Account, copy_for, temporary_directory};
 use crate::server_process::{ServerProcess, run};
@@ -137,6 +137,23 @@ impl PostgresServer {
         self.process
             .take()
             .map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// kill -9 of one of its processes. The server then ends all sessions, recovers, and takes connections again by itself.
+    ///
+    /// # Errors
+    /// When the server does not run, or the system does not let us.
+    pub fn crash(&mut self) -> Result<(), ServerError> {
+        let killed = self
+            .process_id()
+            .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
+            .and_then(children)
+            .and_then(|children| {
+                let youngest = children.into_iter().max();
+                let id = youngest.ok_or(std::io::ErrorKind::NotFound)?;
+                Ok(kill_process(pid(id)?, Signal::KILL)?)
+            });
+        killed.map_err(ServerError::io("crashing PostgreSQL"))
     }
 
     /// Starts the server again on the same port and data, after stopping it if it runs.

@@ -80,6 +80,66 @@ pub fn terminate(child: &Child) -> io::Result<()> {
     }
 }
 
+/// A process that is held still, with those that it started, until this is dropped.
+#[derive(Debug)]
+pub struct HeldStill(Vec<Pid>);
+
+/// Stops a process and those that it started (SIGSTOP), as a machine does that stalls. What it started is found in `/proc`; where there is
+/// none, it is stopped alone.
+///
+/// # Errors
+/// When the process is gone, or is not ours to signal.
+pub fn hold_still(process_id: u32) -> io::Result<HeldStill> {
+    let mut held = HeldStill(Vec::new());
+    let mut ids = vec![process_id];
+    while let Some(id) = ids.pop() {
+        let pid = pid(id)?;
+        match kill_process(pid, Signal::STOP) {
+            Ok(()) => held.0.push(pid),
+            // One that was started, and has ended in between.
+            Err(rustix::io::Errno::SRCH) if id != process_id => continue,
+            Err(error) => return Err(error.into()),
+        }
+        ids.extend(children(id)?);
+    }
+    Ok(held)
+}
+
+impl Drop for HeldStill {
+    fn drop(&mut self) {
+        for pid in self.0.iter().rev() {
+            // One that was killed while it stood still is gone.
+            let _went_on = kill_process(*pid, Signal::CONT);
+        }
+    }
+}
+
+/// The processes that a process has started and that still run, oldest first; none where there is no `/proc`.
+pub(crate) fn children(process_id: u32) -> io::Result<Vec<u32>> {
+    let tasks = match std::fs::read_dir(format!("/proc/{process_id}/task")) {
+        Ok(tasks) => tasks,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for task in tasks {
+        let listed = std::fs::read_to_string(task?.path().join("children")).unwrap_or_default();
+        found.extend(
+            listed
+                .split_whitespace()
+                .filter_map(|id| id.parse::<u32>().ok()),
+        );
+    }
+    Ok(found)
+}
+
+pub(crate) fn pid(process_id: u32) -> io::Result<Pid> {
+    i32::try_from(process_id)
+        .ok()
+        .and_then(Pid::from_raw)
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))
+}
+
 pub(crate) fn command(
     program: &Path,
     at_our_end: BoundSignal,

@@ -7,7 +7,8 @@ mod evaluate;
 mod format;
 mod history;
 mod html;
-mod import;
+pub(crate) mod import;
+pub(crate) mod logs;
 mod report;
 #[cfg(test)]
 mod sample;
@@ -17,7 +18,7 @@ pub(crate) mod service;
 mod settle;
 pub(crate) mod stack;
 mod story;
-mod streams;
+pub(crate) mod streams;
 pub(crate) mod terminal;
 
 use std::fs;

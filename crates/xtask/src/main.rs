@@ -20,6 +20,7 @@ mod servers;
 mod step;
 mod test;
 mod tools;
+mod torture;
 mod workspace;
 
 use std::process::ExitCode;
@@ -53,6 +54,8 @@ enum Task {
     },
     /// Measure speed and memory against the limits of this machine
     Bench(bench::Options),
+    /// Send commands while processes are killed, servers crash and streams are lost, and compare what is left
+    Torture(torture::Options),
     /// Everything that must hold before a change lands
     Ci,
     /// Start PostgreSQL and NATS for development, and print how to reach them
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Task::Demo { keep } => demo::run(keep),
         Task::Test { arguments } => test::run(&arguments),
         Task::Bench(options) => bench::run(&options),
+        Task::Torture(options) => torture::run(&options),
         Task::Ci => ci::run(),
         Task::Servers => servers::run(),
     };

@@ -58,9 +58,14 @@ impl Clients {
 
     /// The same with another token, or with none.
     pub(crate) fn with_token(stack: &Stack, token: Option<&str>) -> anyhow::Result<Self> {
+        Self::at(&stack.addresses, token)
+    }
+
+    /// The same at addresses of one's own choice.
+    pub(crate) fn at(addresses: &PerService<String>, token: Option<&str>) -> anyhow::Result<Self> {
         let bearer = Bearer(token.map(header).transpose()?);
         let wires = PerService::try_new(|service| {
-            let address = stack.addresses.of(service);
+            let address = addresses.of(service);
             let endpoint = Endpoint::from_shared(format!("http://{address}"))
                 .with_context(|| format!("the address {address}"))?
                 .tcp_nodelay(true);

@@ -1,7 +1,8 @@
 //! The four services as four processes, on databases, secrets and ports of their own.
 
-#[cfg(test)]
 mod faults;
+
+pub(crate) use faults::Process;
 
 use std::ffi::OsString;
 use std::fs;
@@ -49,6 +50,7 @@ type Environment = Vec<(String, OsString)>;
 #[derive(Debug)]
 struct Running {
     service: Service,
+    address: String,
     child: Child,
     log: PathBuf,
 }
@@ -94,15 +96,23 @@ impl Stack {
             let log = stack.log(service);
             // Begun anew here; a process that is started again goes on with it.
             fs::write(&log, "").with_context(|| format!("creating {}", log.display()))?;
-            let process = stack.run(service)?;
+            let process = stack.run(service, stack.addresses.of(service).clone(), log, &[])?;
             stack.running.push(process);
         }
         Ok(stack)
     }
 
-    fn run(&self, service: Service) -> anyhow::Result<Running> {
-        let command = vefa(&self.environment, &["serve", service.name()])?;
-        Running::start(service, command, self.log(service))
+    fn run(
+        &self,
+        service: Service,
+        address: String,
+        log: PathBuf,
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Running> {
+        let mut command = vefa(&self.environment, &["serve", service.name()])?;
+        let listen = format!("VEFA__LISTEN__{}", service.name().to_uppercase());
+        command.env(listen, &address).envs(settings.iter().copied());
+        Running::start(service, address, command, log)
     }
 
     fn log(&self, service: Service) -> PathBuf {
@@ -112,9 +122,9 @@ impl Stack {
     /// Waits until all four say that they are.
     pub(crate) async fn ready(&mut self) -> anyhow::Result<()> {
         for process in &mut self.running {
-            let address = self.addresses.of(process.service);
+            let address = process.address.clone();
             let ready = async {
-                while !serves(address).await {
+                while !serves(&address).await {
                     process.still_runs()?;
                     tokio::time::sleep(POLL).await;
                 }
@@ -190,7 +200,12 @@ impl Drop for Stack {
 }
 
 impl Running {
-    fn start(service: Service, mut command: Command, log: PathBuf) -> anyhow::Result<Self> {
+    fn start(
+        service: Service,
+        address: String,
+        mut command: Command,
+        log: PathBuf,
+    ) -> anyhow::Result<Self> {
         let file = fs::File::options().append(true).open(&log);
         let out = file.with_context(|| format!("opening {}", log.display()))?;
         let err = out.try_clone().context("sharing a log file")?;
@@ -198,6 +213,7 @@ impl Running {
         let child = spawn_bound(command).with_context(|| format!("starting {}", service.name()))?;
         Ok(Self {
             service,
+            address,
             child,
             log,
         })

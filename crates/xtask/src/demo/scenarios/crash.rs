@@ -1,7 +1,6 @@
 //! kill -9 of any one process in the middle of an import.
 
 mod expected;
-mod logs;
 mod pass;
 mod segment;
 
@@ -16,10 +15,10 @@ use tonic_types::StatusExt;
 use super::World;
 use crate::demo::client::Clients;
 use crate::demo::history::History;
+use crate::demo::logs::Logs;
 use crate::demo::service::Service;
 use crate::demo::{evaluate, import, streams};
 use expected::{Customer, Expected};
-use logs::Logs;
 use pass::Ledger;
 use segment::Gated;
 

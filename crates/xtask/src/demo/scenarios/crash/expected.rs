@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use crate::demo::evaluate::CALIBRATION_END;
 use crate::demo::history::{History, Row};
 use crate::demo::import;
+use crate::demo::logs::Recorded;
 use crate::demo::service::{PerService, Service};
 
 const SEED: u64 = 9;
@@ -47,9 +48,6 @@ pub(super) struct Measures {
     purchase_days: u32,
     monetary_minor: i64,
 }
-
-/// A purchase as the log must have it: source id, customer id, moment in seconds, amount.
-pub(super) type Recorded = (String, String, i64, i64);
 
 /// What those who bought after the calibration did, of those who are asked.
 #[derive(Debug, Default, PartialEq, Eq)]

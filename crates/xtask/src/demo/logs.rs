@@ -4,21 +4,26 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+#[cfg(test)]
 use contracts::interactions::v1::PurchaseRecorded;
+#[cfg(test)]
 use prost::{Message, Name};
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 
-use super::expected::Recorded;
-use crate::demo::service::{PerService, Service};
+use super::service::{PerService, Service};
 
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A purchase as the log has it: source id, customer id, moment in seconds, amount.
+#[cfg(test)]
+pub(crate) type Recorded = (String, String, i64, i64);
 
 /// The last position of each partition that has any.
 type Positions = BTreeMap<i16, i64>;
 
 /// The logs, asked in PostgreSQL.
-pub(super) struct Logs {
+pub(crate) struct Logs {
     databases: PerService<String>,
 }
 
@@ -34,54 +39,12 @@ struct Look {
 }
 
 impl Logs {
-    pub(super) fn new(databases: PerService<String>) -> Self {
+    pub(crate) fn new(databases: PerService<String>) -> Self {
         Self { databases }
     }
 
-    /// Events of each log by type.
-    pub(super) async fn event_counts(&self) -> anyhow::Result<PerService<BTreeMap<String, u64>>> {
-        let mut counts = Vec::new();
-        for service in Service::ALL {
-            let rows: Vec<(String, i64)> =
-                sqlx::query_as("select type, count(*) from event group by type")
-                    .fetch_all(&mut self.connect(service).await?)
-                    .await
-                    .with_context(|| format!("counting the events of {}", service.name()))?;
-            let rows = rows.into_iter();
-            counts.push(
-                rows.map(|(type_, count)| (type_, count.unsigned_abs()))
-                    .collect(),
-            );
-        }
-        let mut counts = counts.into_iter();
-        PerService::try_new(|_| counts.next().context("one for each service"))
-    }
-
-    /// Every purchase that the log of interactions holds, in order of source id.
-    pub(super) async fn purchases(&self) -> anyhow::Result<Vec<Recorded>> {
-        let payloads: Vec<Vec<u8>> =
-            sqlx::query_scalar("select payload from event where type = $1")
-                .bind(PurchaseRecorded::full_name())
-                .fetch_all(&mut self.connect(Service::Interactions).await?)
-                .await
-                .context("reading the purchases")?;
-        let mut purchases = Vec::new();
-        for payload in payloads {
-            let purchase = PurchaseRecorded::decode(payload.as_slice())?;
-            let occurred = purchase.occurred_time.context("a purchase without a day")?;
-            purchases.push((
-                purchase.source_id,
-                purchase.customer_id,
-                occurred.seconds,
-                purchase.total_minor,
-            ));
-        }
-        purchases.sort();
-        Ok(purchases)
-    }
-
     /// Waits until every reader of every log is at its end, partition by partition, and nothing moves any more.
-    pub(super) async fn wait_until_read(&self, limit: Duration) -> anyhow::Result<()> {
+    pub(crate) async fn wait_until_read(&self, limit: Duration) -> anyhow::Result<()> {
         let deadline = Instant::now() + limit;
         let mut before = self.look().await?;
         loop {
@@ -133,6 +96,51 @@ impl Logs {
         PgConnection::connect(self.databases.of(service))
             .await
             .with_context(|| format!("connecting to the database of {}", service.name()))
+    }
+}
+
+#[cfg(test)]
+impl Logs {
+    /// Events of each log by type.
+    pub(crate) async fn event_counts(&self) -> anyhow::Result<PerService<BTreeMap<String, u64>>> {
+        let mut counts = Vec::new();
+        for service in Service::ALL {
+            let rows: Vec<(String, i64)> =
+                sqlx::query_as("select type, count(*) from event group by type")
+                    .fetch_all(&mut self.connect(service).await?)
+                    .await
+                    .with_context(|| format!("counting the events of {}", service.name()))?;
+            let rows = rows.into_iter();
+            counts.push(
+                rows.map(|(type_, count)| (type_, count.unsigned_abs()))
+                    .collect(),
+            );
+        }
+        let mut counts = counts.into_iter();
+        PerService::try_new(|_| counts.next().context("one for each service"))
+    }
+
+    /// Every purchase that the log of interactions holds, in order of source id.
+    pub(crate) async fn purchases(&self) -> anyhow::Result<Vec<Recorded>> {
+        let payloads: Vec<Vec<u8>> =
+            sqlx::query_scalar("select payload from event where type = $1")
+                .bind(PurchaseRecorded::full_name())
+                .fetch_all(&mut self.connect(Service::Interactions).await?)
+                .await
+                .context("reading the purchases")?;
+        let mut purchases = Vec::new();
+        for payload in payloads {
+            let purchase = PurchaseRecorded::decode(payload.as_slice())?;
+            let occurred = purchase.occurred_time.context("a purchase without a day")?;
+            purchases.push((
+                purchase.source_id,
+                purchase.customer_id,
+                occurred.seconds,
+                purchase.total_minor,
+            ));
+        }
+        purchases.sort();
+        Ok(purchases)
     }
 }
 
