@@ -1,6 +1,9 @@
 //! Scenarios of the whole: four service processes on a PostgreSQL and a NATS that nobody shares.
 
+mod broken;
 mod crash;
+mod faults;
+mod play;
 mod refusals;
 
 use crate::demo::service::Service;
