@@ -1,8 +1,10 @@
 //! The same request again: answered as the first time, and nothing happens twice.
 
+use std::time::Duration;
+
 use event_log::{CommandError, Decision, EventLog};
 use futures::future::join_all;
-use testing::TestDatabase;
+use testing::{TestDatabase, eventually};
 
 use crate::{
     account::{Account, Command, Overdrawn, open, plain, request_id},
@@ -171,5 +173,39 @@ async fn the_sweep_takes_what_has_expired_and_nothing_else() {
             .await
             .unwrap();
     assert_eq!(left, ["kept for ever", "young"]);
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_sweep_goes_batch_by_batch() {
+    let database = TestDatabase::create("sweep_batches").await.unwrap();
+    let log = open(&database).await;
+    sqlx::query(
+        "insert into command_log (partition, tenant, request_id, fingerprint, response, recorded_at, expires_at)
+         select n % 64, 'demo', 'old-' || n, '', '', now() - interval '2 days', now() - interval '1 day' + n * interval '1 second'
+         from generate_series(1, 2500) as n",
+    )
+    .execute(log.pool())
+    .await
+    .unwrap();
+    // Somebody holds the youngest: the last batch has to wait for it, and what was deleted before that is gone.
+    let mut holder = log.pool().begin().await.unwrap();
+    sqlx::query("select from command_log where request_id = 'old-2500' for update")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let watching = async {
+        eventually(Duration::from_secs(20), "two batches are gone", || async {
+            let left: i64 = sqlx::query_scalar("select count(*) from command_log")
+                .fetch_one(log.pool())
+                .await
+                .unwrap();
+            (left == 500).then_some(())
+        })
+        .await;
+        holder.rollback().await.unwrap();
+    };
+    let (swept, ()) = tokio::join!(log.sweep_expired_commands(), watching);
+    assert_eq!(swept.unwrap(), 2500);
     database.drop().await.unwrap();
 }
