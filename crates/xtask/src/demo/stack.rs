@@ -144,7 +144,8 @@ impl Stack {
 
     /// Starts one that does not run; [`Self::ready`] tells when it can be called.
     pub(crate) fn start_one(&mut self, service: Service) -> anyhow::Result<()> {
-        let process = self.run(service)?;
+        let address = self.addresses.of(service).clone();
+        let process = self.run(service, address, self.log(service), &[])?;
         self.running.push(process);
         Ok(())
     }

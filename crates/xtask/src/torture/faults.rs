@@ -19,13 +19,12 @@ const READY_LIMIT: Duration = Duration::from_secs(30);
 const NATS_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 /// Where a process can be made to die.
-const POINTS: [&str; 6] = [
+const POINTS: [&str; 5] = [
     "writer-before-commit",
     "writer-after-commit",
     "relay-before-publish",
     "relay-after-publish",
-    "projector-before-commit",
-    "follower-before-commit",
+    "projection-before-commit",
 ];
 
 /// What is done to what.

@@ -81,7 +81,7 @@ async fn checkpoint_ahead_of_its_rows(play: &mut Play) -> anyhow::Result<()> {
     play.wait_until_read().await?;
     let settings = [(
         "FAILPOINTS",
-        "broken-checkpoint=return;projector-before-commit=return",
+        "broken-checkpoint=return;projection-before-commit=return",
     )];
     play.restart_with(Service::Customers, &settings).await?;
     let registration = play.registration();

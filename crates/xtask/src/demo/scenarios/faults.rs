@@ -94,14 +94,14 @@ async fn around_publishing(play: &mut Play) -> anyhow::Result<()> {
 }
 
 async fn before_a_reader_commits(play: &mut Play) -> anyhow::Result<()> {
-    play.die_at(Service::Customers, "projector-before-commit")
+    play.die_at(Service::Customers, "projection-before-commit")
         .await?;
     for follower in [
         Service::Interactions,
         Service::Segmentation,
         Service::Campaigns,
     ] {
-        play.die_at(follower, "follower-before-commit").await?;
+        play.die_at(follower, "projection-before-commit").await?;
     }
     Ok(())
 }
