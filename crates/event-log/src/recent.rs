@@ -43,18 +43,15 @@ impl Recent {
     /// Takes over what a commit has written.
     pub(crate) fn note(&self, write: &Write, written: &Written, now: Instant) {
         for (append, (partition, last)) in write.appends.iter().zip(&written.last_positions) {
-            let mut position = last - i64::try_from(append.events.len()).unwrap_or(i64::MAX);
-            let mut version = append.expected_version;
+            let before = last - i64::try_from(append.events.len()).unwrap_or(i64::MAX);
             let mut events = self.of(*partition);
-            for event in &append.events {
-                position += 1;
-                version += 1;
+            for (nth, event) in (1..).zip(&append.events) {
                 let stored = StoredEvent {
                     tenant: append.stream.tenant.clone(),
                     partition: *partition,
-                    position,
+                    position: before + nth,
                     stream_id: append.stream.id,
-                    version,
+                    version: append.expected_version + nth,
                     event_id: event.event_id,
                     type_: event.type_.to_owned(),
                     schema_version: event.schema_version,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use aggregate::{Aggregate as _, StreamId};
+use aggregate::StreamId;
 use bytes::Bytes;
 use event_log::{
     Append, LogError, NewEvent, ProjectionError, Seal, Stored as _, Stream, SubjectCipher, Write,
