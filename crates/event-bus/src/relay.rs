@@ -11,7 +11,7 @@ mod reading;
 use std::time::Duration;
 
 use aggregate::Partition;
-use event_log::{Checkpoints, EventLog, linger};
+use event_log::{Checkpoints, EventLog, Linger};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -107,6 +107,7 @@ impl Relay {
         let mut renew_at = Instant::now() + self.options.lease / 3;
         let (mut cursor, mut ahead) = self.open().await?;
         let mut batch = Vec::new();
+        let mut linger = Linger::new(self.options.linger, Instant::now());
         while !shutdown.is_cancelled() {
             if Instant::now() >= renew_at {
                 if !self.is_elected().await? || self.log.refresh_epoch().await? != cursor.epoch {
@@ -133,6 +134,7 @@ impl Relay {
             }
             let present = std::mem::take(&mut batch);
             let sent_at = Instant::now();
+            let wait = linger.after(present.len(), sent_at);
             self.send(&mut cursor, &present).await?;
             ahead.move_past(&present);
             // What comes next is read, and sent, while this is committed. Should that fail, all is forgotten and the tail is read again.
@@ -142,8 +144,7 @@ impl Relay {
             )?
             .0;
             if batch.is_empty() && present.len() < self.options.batch_events_max / 2 {
-                let linger = linger(self.options.linger, present.len());
-                self.pause(shutdown, linger.saturating_sub(sent_at.elapsed()))
+                self.pause(shutdown, wait.saturating_sub(sent_at.elapsed()))
                     .await;
             }
         }

@@ -42,7 +42,7 @@ pub use epoch::{Fork, History};
 pub use error::LogError;
 pub use event::{Append, NewEvent, StoredEvent, Stream, Write, Written};
 pub use keys::{FileKeyService, KeyError, KeyService, Keys, NewSubjectKey};
-pub use linger::linger;
+pub use linger::Linger;
 pub use live::{Held, Live};
 pub use projection::{AnyProjection, Projection, ProjectionError, Table};
 pub use projector::{Projector, ProjectorOptions};

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     EventLog,
     event::StoredEvent,
-    linger::linger,
+    linger::Linger,
     live::{Held, Live},
     projection::{Projection, ProjectionError},
 };
@@ -76,6 +76,7 @@ impl<P: Projection> Projector<P> {
                 self.read(partition, after, limit)
             })
             .await?;
+        let mut linger = Linger::new(self.options.linger, Instant::now());
         while !shutdown.is_cancelled() {
             if Instant::now() >= renew_at {
                 if !self.live.renew(&held).await? {
@@ -95,9 +96,10 @@ impl<P: Projection> Projector<P> {
                 }
             } else if i64::try_from(applied).unwrap_or(i64::MAX) < self.options.batch_events_max / 2
             {
+                let linger = linger.after(applied, Instant::now());
                 tokio::select! {
                     () = shutdown.cancelled() => {}
-                    () = tokio::time::sleep(linger(self.options.linger, applied)) => {}
+                    () = tokio::time::sleep(linger) => {}
                 }
             }
         }
