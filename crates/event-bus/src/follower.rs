@@ -155,6 +155,10 @@ impl<P: Projection, O: Origin> Follower<P, O> {
                     // An ordered consumer does not outlive its server, which the client would find out in a quarter of a minute.
                     return Ok(());
                 }
+                if !source.is_the_same().await? {
+                    // The consumer waits for sequences that a stream made anew may not reach for long.
+                    return Ok(());
+                }
                 renew_at = self.live.renewal();
             }
         }

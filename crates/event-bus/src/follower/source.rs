@@ -39,6 +39,16 @@ impl Source {
         })
     }
 
+    /// Whether the stream is the one that was opened, and none that was made in its place.
+    pub(super) async fn is_the_same(&self) -> Result<bool, BusError> {
+        let info = self
+            .stream
+            .get_info()
+            .await
+            .map_err(BusError::nats("reading the stream's state"))?;
+        Ok(info.created == self.stream.cached_info().created)
+    }
+
     /// From where to read the stream so that nothing new for one of the partitions held is missed.
     pub(super) async fn start(&self, held: &Checkpoints) -> Result<Start, BusError> {
         let info = self

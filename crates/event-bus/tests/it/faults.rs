@@ -46,6 +46,31 @@ async fn what_is_appended_while_nats_is_down_follows_in_order() {
     ground.database.drop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_running_follower_finds_out_that_its_stream_was_made_anew() {
+    let ground = Ground::new("anew").await;
+    let copier = Copier::new("anew_copier").await;
+    let relay = ground.relay();
+    ground.append(10, 5).await;
+    ground.wait_relayed(50).await;
+    // Published twice: the sequences that the follower has seen are beyond those of a stream that begins anew.
+    relay.stop().await;
+    ground.stream().await.purge().await.unwrap();
+    let relay = ground.relay();
+    ground.wait_relayed(50).await;
+    let follower = copier.follow(&ground);
+    copier.wait_copied(&ground).await;
+    let name = ground.jetstream_name();
+    ground.jetstream().await.delete_stream(name).await.unwrap();
+    ground.append(10, 1).await;
+    ground.wait_relayed(60).await;
+    copier.wait_copied(&ground).await;
+    follower.stop().await;
+    relay.stop().await;
+    copier.database.drop().await.unwrap();
+    ground.database.drop().await.unwrap();
+}
+
 /// Stops before it writes, until it may go on.
 #[derive(Clone)]
 struct Stopping {
