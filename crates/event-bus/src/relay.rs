@@ -113,6 +113,10 @@ impl Relay {
                 if !self.is_elected().await? || self.log.refresh_epoch().await? != cursor.epoch {
                     return Ok(());
                 }
+                self.confirm(&mut cursor, 0).await?;
+                if !cursor.is_undisturbed().await? {
+                    return Ok(());
+                }
                 renew_at = Instant::now() + self.options.lease / 3;
             }
             // Registered before looking, so that nothing appended in between is missed.

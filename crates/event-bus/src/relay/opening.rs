@@ -60,7 +60,7 @@ impl Relay {
                 )
             })
             .collect();
-        let cursor = Cursor::new(&self.bus, stream, epoch, tail.last_sequence).await?;
+        let cursor = Cursor::new(&self.bus, stream, epoch, &tail).await?;
         let ahead = Ahead {
             positions,
             heads: BTreeMap::new(),

@@ -15,6 +15,7 @@ use crate::{
     bus::Bus,
     envelope::{headers, subject},
     error::BusError,
+    tail::Tail,
 };
 
 /// What the relay knows of the stream, and what it has sent.
@@ -23,6 +24,8 @@ pub(super) struct Cursor {
     pub(super) epoch: i32,
     /// Last sequence of what was sent, if all of it takes effect. A batch expects the one before it to have done so.
     sent_sequence: u64,
+    /// Messages that the stream then holds.
+    messages: u64,
     unconfirmed: VecDeque<Sent>,
     inbox: String,
     answers: Subscriber,
@@ -40,7 +43,7 @@ impl Cursor {
         bus: &Bus,
         stream: Stream,
         epoch: i32,
-        last_sequence: u64,
+        tail: &Tail,
     ) -> Result<Self, BusError> {
         let inbox = bus.client().new_inbox();
         let answers = bus
@@ -51,7 +54,8 @@ impl Cursor {
         Ok(Self {
             stream,
             epoch,
-            sent_sequence: last_sequence,
+            sent_sequence: tail.last_sequence,
+            messages: tail.messages,
             unconfirmed: VecDeque::new(),
             inbox,
             answers,
@@ -61,6 +65,19 @@ impl Cursor {
     /// Whether a batch was sent and is not confirmed.
     pub(super) fn is_unconfirmed(&self) -> bool {
         !self.unconfirmed.is_empty()
+    }
+
+    /// Whether the stream is the one that was opened and holds what it should. One that was deleted, truncated or restored refuses nothing
+    /// as long as nothing is sent to it. Only to be asked when all that was sent is confirmed.
+    pub(super) async fn is_undisturbed(&self) -> Result<bool, BusError> {
+        let info = self
+            .stream
+            .get_info()
+            .await
+            .map_err(BusError::nats("reading the stream's state"))?;
+        Ok(info.created == self.stream.cached_info().created
+            && info.state.messages == self.messages
+            && info.state.last_sequence == self.sent_sequence)
     }
 }
 
@@ -97,7 +114,9 @@ impl Relay {
             }
             .map_err(BusError::nats("publishing"))?;
         }
-        cursor.sent_sequence += u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        let sent = u64::try_from(batch.len()).unwrap_or(u64::MAX);
+        cursor.sent_sequence += sent;
+        cursor.messages += sent;
         cursor.unconfirmed.push_back(Sent {
             last_sequence: cursor.sent_sequence,
             events: batch.len(),

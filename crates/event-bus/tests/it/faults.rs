@@ -71,6 +71,25 @@ async fn a_running_follower_finds_out_that_its_stream_was_made_anew() {
     ground.database.drop().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_running_relay_finds_out_that_its_stream_is_shorter_than_it_was() {
+    let ground = Ground::new("shorter").await;
+    let relay = ground.relay();
+    ground.append(10, 5).await;
+    ground.wait_relayed(50).await;
+    // Nothing is appended, nothing fails: only looking shows it.
+    ground.stream().await.purge().await.unwrap();
+    ground.wait_relayed(50).await;
+    assert_eq!(ground.published().await, ground.logged().await);
+    let name = ground.jetstream_name();
+    ground.jetstream().await.delete_stream(name).await.unwrap();
+    ground.wait_relayed(50).await;
+    relay.stop().await;
+    assert_eq!(ground.published().await, ground.logged().await);
+    assert_eq!(ground.log.epoch(), 1, "nothing was taken back");
+    ground.database.drop().await.unwrap();
+}
+
 /// Stops before it writes, until it may go on.
 #[derive(Clone)]
 struct Stopping {
