@@ -71,6 +71,7 @@ pub(crate) fn headers(service: &str, epoch: i32, event: &StoredEvent) -> HeaderM
         ("Vefa-Correlation", metadata.correlation_id),
         ("Vefa-Causation", metadata.causation_id),
         ("Vefa-Actor", metadata.actor),
+        ("Vefa-On-Behalf-Of", metadata.on_behalf_of),
     ] {
         if !value.is_empty() {
             headers.insert(name, value);
@@ -105,6 +106,7 @@ pub(crate) fn receive(
         correlation_id: optional("Vefa-Correlation"),
         causation_id: optional("Vefa-Causation"),
         traceparent: optional("traceparent"),
+        on_behalf_of: optional("Vefa-On-Behalf-Of"),
     };
     let event = StoredEvent {
         tenant: TenantId::parse(tenant).map_err(|_| unlike())?,

@@ -32,6 +32,8 @@ pub struct Caller {
     pub tenant: TenantId,
     /// Who acts.
     pub actor: String,
+    /// For whom the actor acts; empty when for itself.
+    pub on_behalf_of: String,
     /// The moment of the request.
     pub now: OffsetDateTime,
     deadline: Instant,
@@ -57,6 +59,7 @@ impl Caller {
         Ok(Self {
             tenant: principal.tenant.clone(),
             actor: principal.actor.clone(),
+            on_behalf_of: principal.on_behalf_of.clone(),
             now: clock::now(),
             deadline,
             correlation_id,
@@ -137,6 +140,7 @@ impl Caller {
                 correlation_id: self.correlation_id.clone(),
                 causation_id: String::new(),
                 traceparent: telemetry::current_traceparent().unwrap_or_default(),
+                on_behalf_of: self.on_behalf_of.clone(),
             },
             now: self.now,
             idempotency,

@@ -15,6 +15,9 @@ pub(crate) struct TokenArguments {
     /// Who acts, as it will stand beside every event. No personal data.
     #[arg(long)]
     actor: String,
+    /// For whom the actor acts, when it is not for itself. No personal data.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    on_behalf_of: String,
     /// Scopes, such as customers.read, campaigns.* or *.
     #[arg(long = "scope", default_values_t = [String::from("*")])]
     scopes: Vec<String>,
@@ -27,7 +30,8 @@ pub(crate) struct TokenArguments {
 pub(crate) fn print_token(config: &Config, arguments: &TokenArguments) -> Result<()> {
     let secret = Secret::from_config(&config.auth)?;
     let scopes: Vec<&str> = arguments.scopes.iter().map(String::as_str).collect();
-    let principal = Principal::new(arguments.tenant.clone(), arguments.actor.as_str(), &scopes);
+    let principal = Principal::new(arguments.tenant.clone(), arguments.actor.as_str(), &scopes)
+        .on_behalf_of(arguments.on_behalf_of.as_str());
     let lifetime = Duration::from_secs(arguments.hours.saturating_mul(3600));
     println!(
         "{}",

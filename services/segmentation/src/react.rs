@@ -115,6 +115,7 @@ fn metadata(event: &StoredEvent) -> EventMetadata {
         correlation_id: cause.correlation_id,
         causation_id: event.event_id.to_string(),
         traceparent: cause.traceparent,
+        on_behalf_of: cause.on_behalf_of,
     }
 }
 

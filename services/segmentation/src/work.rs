@@ -177,8 +177,8 @@ fn own_metadata() -> EventMetadata {
     EventMetadata {
         actor: ACTOR.to_owned(),
         correlation_id: Uuid::now_v7().to_string(),
-        causation_id: String::new(),
         traceparent: telemetry::current_traceparent().unwrap_or_default(),
+        ..EventMetadata::default()
     }
 }
 

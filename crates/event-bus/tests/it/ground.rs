@@ -274,6 +274,7 @@ pub(crate) fn request() -> Request {
             correlation_id: "c-1".to_owned(),
             causation_id: "e-0".to_owned(),
             traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+            on_behalf_of: "somebody".to_owned(),
         },
         now: datetime!(2026-01-02 03:04:05.678901 UTC),
         idempotency: None,

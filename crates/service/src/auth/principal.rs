@@ -18,6 +18,8 @@ pub struct Principal {
     pub tenant: TenantId,
     /// Who acts: a person's or program's id, or `service:campaigns`.
     pub actor: String,
+    /// For whom the actor acts; empty when for itself.
+    pub on_behalf_of: String,
     /// What is permitted: `customers.write`, `customers.*` or `*`.
     pub scopes: Vec<String>,
 }
@@ -28,7 +30,17 @@ impl Principal {
         Self {
             tenant,
             actor: actor.into(),
+            on_behalf_of: String::new(),
             scopes: scopes.iter().map(|&scope| scope.to_owned()).collect(),
+        }
+    }
+
+    /// The same, acting for somebody else.
+    #[must_use]
+    pub fn on_behalf_of(self, subject: impl Into<String>) -> Self {
+        Self {
+            on_behalf_of: subject.into(),
+            ..self
         }
     }
 

@@ -82,15 +82,24 @@ struct Minted<'a> {
     iss: &'a str,
     aud: &'a str,
     sub: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Actor<&'a str>>,
     tenant: &'a TenantId,
     scope: String,
     iat: i64,
     exp: i64,
 }
 
+/// Who acts for the token's subject (RFC 8693, 4.1).
+#[derive(Serialize, Deserialize)]
+struct Actor<S> {
+    sub: S,
+}
+
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    act: Option<Actor<String>>,
     tenant: TenantId,
     /// Separated by spaces (RFC 8693, 4.2).
     #[serde(default)]
@@ -172,9 +181,14 @@ impl Authenticator {
         let claims = jsonwebtoken::decode::<Claims>(token, &self.0.key, &self.0.validation)
             .map_err(|error| refusal(error.kind()))?
             .claims;
+        let (actor, on_behalf_of) = match claims.act {
+            Some(act) => (act.sub, claims.sub),
+            None => (claims.sub, String::new()),
+        };
         let principal = Arc::new(Principal {
             tenant: claims.tenant,
-            actor: claims.sub,
+            actor,
+            on_behalf_of,
             scopes: claims
                 .scope
                 .split_ascii_whitespace()
@@ -246,10 +260,16 @@ impl TokenIssuer {
     /// If it cannot be signed.
     pub fn mint(&self, principal: &Principal, lifetime: Duration) -> Result<String, MintError> {
         let issued_at = clock::now().unix_timestamp();
+        let actor = principal.actor.as_str();
+        let (sub, act) = match principal.on_behalf_of.as_str() {
+            "" => (actor, None),
+            subject => (subject, Some(Actor { sub: actor })),
+        };
         let claims = Minted {
             iss: &self.0.issuer,
             aud: &self.0.audience,
-            sub: &principal.actor,
+            sub,
+            act,
             tenant: &principal.tenant,
             scope: principal.scopes.join(" "),
             iat: issued_at,

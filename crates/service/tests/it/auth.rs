@@ -53,6 +53,19 @@ async fn a_good_token_makes_its_holder_known() {
 }
 
 #[tokio::test]
+async fn who_acts_for_somebody_else_is_the_actor() {
+    let stand = Stand::start().await;
+    let channel = stand.connect().await;
+    let token = with("act", json!({"sub": "service:shop"}));
+    let answer = call(channel.clone(), authorized("whoami", &token)).await;
+    assert_eq!(answer.unwrap(), "acme service:shop for user:1 *");
+    let nobody = with("act", json!({"name": "shop"}));
+    let status = call(channel, authorized("hello", &nobody)).await;
+    let status = status.unwrap_err();
+    assert_eq!(reason(&status), "TOKEN_MALFORMED");
+}
+
+#[tokio::test]
 async fn every_refusal_says_why() {
     let stand = Stand::start().await;
     let channel = stand.connect().await;

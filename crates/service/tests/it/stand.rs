@@ -109,8 +109,12 @@ async fn answer(
     let principal = Principal::of(&request)?;
     let text = match request.get_ref().as_str() {
         "whoami" => {
+            let subject = match principal.on_behalf_of.as_str() {
+                "" => String::new(),
+                subject => format!(" for {subject}"),
+            };
             format!(
-                "{} {} {}",
+                "{} {}{subject} {}",
                 principal.tenant,
                 principal.actor,
                 principal.scopes.join(",")

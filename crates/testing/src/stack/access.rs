@@ -39,9 +39,22 @@ impl<S: UnderTest> Stack<S> {
 
     /// A client of another tenant, or with other scopes.
     pub fn client_of(&self, tenant: &str, scopes: &[&str]) -> S::Client {
-        let principal = Principal::new(TenantId::parse(tenant).unwrap(), "tester", scopes);
+        self.client_as(&Principal::new(
+            TenantId::parse(tenant).unwrap(),
+            "tester",
+            scopes,
+        ))
+    }
+
+    /// A client of [`TENANT`] that acts for somebody else.
+    pub fn client_for(&self, subject: &str, scopes: &[&str]) -> S::Client {
+        let tester = Principal::new(TenantId::parse(TENANT).unwrap(), "tester", scopes);
+        self.client_as(&tester.on_behalf_of(subject))
+    }
+
+    fn client_as(&self, principal: &Principal) -> S::Client {
         let lifetime = Duration::from_secs(600);
-        let token = self.issuer.mint(&principal, lifetime).unwrap();
+        let token = self.issuer.mint(principal, lifetime).unwrap();
         let token = format!("Bearer {token}").parse().unwrap();
         self.client_with(Bearer(Some(token)))
     }
