@@ -1,8 +1,12 @@
 //! The gRPC API: requests to commands, state to answers, and every refusal as a precise status.
 
+mod change;
 mod consent;
+mod history;
 mod identifier;
+mod lifecycle;
 mod message;
+mod office;
 mod parse;
 mod profile;
 mod read;
@@ -12,11 +16,14 @@ mod register;
 use std::time::Duration;
 
 use contracts::customers::v1::{
-    AddIdentifierRequest, AddIdentifierResponse, GetCustomerRequest, GetCustomerResponse,
-    ListCustomersRequest, ListCustomersResponse, RecordConsentRequest, RecordConsentResponse,
-    RegisterCustomerRequest, RegisterCustomerResponse, ResolveIdentifierRequest,
-    ResolveIdentifierResponse, UpdateProfileRequest, UpdateProfileResponse, WithdrawConsentRequest,
-    WithdrawConsentResponse, customers_service_server::CustomersService,
+    AddIdentifierRequest, AddIdentifierResponse, AssignOwnerRequest, AssignOwnerResponse,
+    AssignTeamRequest, AssignTeamResponse, ChangeLifecycleStageRequest,
+    ChangeLifecycleStageResponse, GetCustomerRequest, GetCustomerResponse, ListChangesRequest,
+    ListChangesResponse, ListCustomersRequest, ListCustomersResponse, RecordConsentRequest,
+    RecordConsentResponse, RegisterCustomerRequest, RegisterCustomerResponse, ReleaseOwnerRequest,
+    ReleaseOwnerResponse, ResolveIdentifierRequest, ResolveIdentifierResponse,
+    UpdateProfileRequest, UpdateProfileResponse, WithdrawConsentRequest, WithdrawConsentResponse,
+    customers_service_server::CustomersService,
 };
 use event_log::{Committed, EventLog};
 use prost::Message;
@@ -94,12 +101,62 @@ impl CustomersService for Api {
             .map(Response::new)
     }
 
+    async fn assign_owner(
+        &self,
+        request: Request<AssignOwnerRequest>,
+    ) -> Result<Response<AssignOwnerResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.give_owner(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn release_owner(
+        &self,
+        request: Request<ReleaseOwnerRequest>,
+    ) -> Result<Response<ReleaseOwnerResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.take_owner(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn assign_team(
+        &self,
+        request: Request<AssignTeamRequest>,
+    ) -> Result<Response<AssignTeamResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.give_team(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn change_lifecycle_stage(
+        &self,
+        request: Request<ChangeLifecycleStageRequest>,
+    ) -> Result<Response<ChangeLifecycleStageResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.change_stage(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
     async fn get_customer(
         &self,
         request: Request<GetCustomerRequest>,
     ) -> Result<Response<GetCustomerResponse>, Status> {
         let caller = Caller::of(&request, READ)?;
         self.customer(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn list_changes(
+        &self,
+        request: Request<ListChangesRequest>,
+    ) -> Result<Response<ListChangesResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.changes(&caller, &request.into_inner())
             .await
             .map(Response::new)
     }

@@ -6,6 +6,8 @@ pub(crate) mod claim;
 pub(crate) mod consent;
 pub(crate) mod customer;
 pub(crate) mod identifier;
+pub(crate) mod lifecycle;
+pub(crate) mod office;
 pub(crate) mod place;
 pub(crate) mod profile;
 mod text;

@@ -18,7 +18,9 @@ use crate::{
     domain::{
         Customer,
         customer::CustomerEvent,
-        profile::{Kind, Profile},
+        lifecycle::Lifecycle,
+        office::Office,
+        profile::{Affiliation, Kind, Profile},
     },
 };
 
@@ -35,8 +37,11 @@ pub(crate) struct CustomerList {
 pub(crate) struct ListedCustomer {
     pub(crate) customer: CustomerId,
     pub(crate) kind: Kind,
+    pub(crate) affiliation: Affiliation,
     pub(crate) profile: Profile,
     pub(crate) registered_at: OffsetDateTime,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) office: Office,
     pub(crate) version: i64,
 }
 
@@ -133,25 +138,45 @@ impl ListedCustomer {
             CustomerEvent::Registered {
                 customer,
                 kind,
+                affiliation,
                 profile,
                 registered_at,
             } => Some(Self {
                 customer: *customer,
                 kind: *kind,
+                affiliation: *affiliation,
                 profile: profile.clone(),
                 registered_at: *registered_at,
+                lifecycle: Lifecycle::begun(*registered_at),
+                office: Office::default(),
                 version: 1,
             }),
             CustomerEvent::ProfileUpdated { .. }
             | CustomerEvent::IdentifierAdded { .. }
             | CustomerEvent::ConsentRecorded { .. }
-            | CustomerEvent::ConsentWithdrawn { .. } => None,
+            | CustomerEvent::ConsentWithdrawn { .. }
+            | CustomerEvent::OwnerAssigned { .. }
+            | CustomerEvent::OwnerReleased { .. }
+            | CustomerEvent::TeamAssigned { .. }
+            | CustomerEvent::LifecycleStageChanged { .. } => None,
         }
     }
 
     fn evolve(&mut self, event: &CustomerEvent, version: i64) {
         match event {
             CustomerEvent::ProfileUpdated { change, .. } => change.apply(&mut self.profile),
+            CustomerEvent::OwnerAssigned {
+                owner, assigned_at, ..
+            } => self.office.set_owner(Some(owner.clone()), *assigned_at),
+            CustomerEvent::OwnerReleased { released_at, .. } => {
+                self.office.set_owner(None, *released_at);
+            }
+            CustomerEvent::TeamAssigned {
+                team, assigned_at, ..
+            } => self.office.set_team(team.clone(), *assigned_at),
+            CustomerEvent::LifecycleStageChanged { lifecycle, .. } => {
+                self.lifecycle = lifecycle.clone();
+            }
             // A list shows neither identifiers nor consents; the version counts them.
             CustomerEvent::Registered { .. }
             | CustomerEvent::IdentifierAdded { .. }

@@ -5,7 +5,8 @@ use contracts::customers::v1 as pb;
 use crate::domain::{
     consent::{Channel, LegalBasis, Purpose},
     identifier::IdentifierType,
-    profile::Kind,
+    lifecycle::Stage,
+    profile::{Affiliation, Kind},
 };
 
 pub(crate) fn kind(kind: Kind) -> pb::CustomerKind {
@@ -23,11 +24,51 @@ pub(crate) fn parse_kind(number: i32) -> Option<Kind> {
     }
 }
 
+pub(crate) fn affiliation(affiliation: Affiliation) -> pb::CustomerAffiliation {
+    match affiliation {
+        Affiliation::External => pb::CustomerAffiliation::External,
+        Affiliation::Internal => pb::CustomerAffiliation::Internal,
+    }
+}
+
+/// Who says nothing means an external customer.
+pub(crate) fn parse_affiliation(number: i32) -> Option<Affiliation> {
+    match pb::CustomerAffiliation::try_from(number).ok()? {
+        pb::CustomerAffiliation::Unspecified | pb::CustomerAffiliation::External => {
+            Some(Affiliation::External)
+        }
+        pb::CustomerAffiliation::Internal => Some(Affiliation::Internal),
+    }
+}
+
+pub(crate) fn stage(stage: Stage) -> pb::LifecycleStage {
+    match stage {
+        Stage::Prospect => pb::LifecycleStage::Prospect,
+        Stage::Active => pb::LifecycleStage::Active,
+        Stage::Lapsed => pb::LifecycleStage::Lapsed,
+        Stage::Lost => pb::LifecycleStage::Lost,
+        Stage::WonBack => pb::LifecycleStage::WonBack,
+    }
+}
+
+pub(crate) fn parse_stage(number: i32) -> Option<Stage> {
+    match pb::LifecycleStage::try_from(number).ok()? {
+        pb::LifecycleStage::Unspecified => None,
+        pb::LifecycleStage::Prospect => Some(Stage::Prospect),
+        pb::LifecycleStage::Active => Some(Stage::Active),
+        pb::LifecycleStage::Lapsed => Some(Stage::Lapsed),
+        pb::LifecycleStage::Lost => Some(Stage::Lost),
+        pb::LifecycleStage::WonBack => Some(Stage::WonBack),
+    }
+}
+
 pub(crate) fn identifier_type(type_: IdentifierType) -> pb::IdentifierType {
     match type_ {
         IdentifierType::Email => pb::IdentifierType::Email,
         IdentifierType::Phone => pb::IdentifierType::Phone,
         IdentifierType::External => pb::IdentifierType::External,
+        IdentifierType::Tckn => pb::IdentifierType::Tckn,
+        IdentifierType::Vkn => pb::IdentifierType::Vkn,
     }
 }
 
@@ -37,6 +78,8 @@ pub(crate) fn parse_identifier_type(number: i32) -> Option<IdentifierType> {
         pb::IdentifierType::Email => Some(IdentifierType::Email),
         pb::IdentifierType::Phone => Some(IdentifierType::Phone),
         pb::IdentifierType::External => Some(IdentifierType::External),
+        pb::IdentifierType::Tckn => Some(IdentifierType::Tckn),
+        pb::IdentifierType::Vkn => Some(IdentifierType::Vkn),
     }
 }
 

@@ -9,12 +9,16 @@ use uuid::Uuid;
 /// Event by which a customer begins to exist.
 const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 /// What else happens to customers; whether they exist does not depend on it.
-const IRRELEVANT: [&str; 5] = [
+const IRRELEVANT: [&str; 9] = [
     "vefa.customers.v1.ProfileUpdated",
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
     "vefa.customers.v1.ConsentRecorded",
     "vefa.customers.v1.ConsentWithdrawn",
+    "vefa.customers.v1.OwnerAssigned",
+    "vefa.customers.v1.OwnerReleased",
+    "vefa.customers.v1.TeamAssigned",
+    "vefa.customers.v1.LifecycleStageChanged",
 ];
 
 /// Keeps the rows of `known_customer`.

@@ -95,7 +95,6 @@ async fn register(
 pub(super) fn registration(id: &str, first_day: Date) -> RegisterCustomerRequest {
     RegisterCustomerRequest {
         request_id: format!("{SOURCE}-register-{id}"),
-        customer_id: String::new(),
         kind: CustomerKind::Person.into(),
         // The data set has no names, so none are invented.
         profile: Some(Profile {
@@ -109,6 +108,7 @@ pub(super) fn registration(id: &str, first_day: Date) -> RegisterCustomerRequest
             system: SOURCE.to_owned(),
         }],
         registered_time: Some(at(first_day, Time::MIDNIGHT)),
+        ..RegisterCustomerRequest::default()
     }
 }
 

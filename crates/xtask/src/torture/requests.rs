@@ -58,7 +58,6 @@ pub(crate) fn register(n: u64, request_id: &str, more: Option<Identifier>) -> Co
     identifiers.extend(more);
     Command::Register(RegisterCustomerRequest {
         request_id: request_id.to_owned(),
-        customer_id: String::new(),
         kind: CustomerKind::Person.into(),
         profile: Some(Profile {
             given_name: format!("Given {n}"),
@@ -66,6 +65,7 @@ pub(crate) fn register(n: u64, request_id: &str, more: Option<Identifier>) -> Co
         }),
         identifiers,
         registered_time: at(n),
+        ..RegisterCustomerRequest::default()
     })
 }
 

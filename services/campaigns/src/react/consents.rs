@@ -18,11 +18,15 @@ use crate::{
 const RECORDED: &str = "vefa.customers.v1.ConsentRecorded";
 const WITHDRAWN: &str = "vefa.customers.v1.ConsentWithdrawn";
 /// What else happens to customers; it does not concern consent.
-const IRRELEVANT: [&str; 4] = [
+const IRRELEVANT: [&str; 8] = [
     "vefa.customers.v1.CustomerRegistered",
     "vefa.customers.v1.ProfileUpdated",
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
+    "vefa.customers.v1.OwnerAssigned",
+    "vefa.customers.v1.OwnerReleased",
+    "vefa.customers.v1.TeamAssigned",
+    "vefa.customers.v1.LifecycleStageChanged",
 ];
 
 /// Keeps the rows of `consent`.

@@ -1,18 +1,10 @@
 //! Consents: recording and withdrawing them.
 
-use aggregate::CustomerId;
 use contracts::customers::v1 as pb;
-use event_log::{Committed, Request, Stream};
-use prost::Message;
 use service::{Caller, status::Violations};
 use tonic::Status;
 
-use super::{
-    Api, message, parse,
-    refusal::{self, Refusal, from_rejection},
-    stored,
-};
-use crate::domain::{Customer, customer::CustomerCommand};
+use super::{Api, parse, stored};
 
 impl Api {
     pub(super) async fn record(
@@ -28,7 +20,7 @@ impl Api {
             .command(&self.log, self.retention, &request.request_id, request)
             .await?;
         let committed = self
-            .change_consent(&recognised, customer, &command, |etag| {
+            .change(&recognised, customer, &command, |etag| {
                 pb::RecordConsentResponse {
                     etag,
                     consistency_token: String::new(),
@@ -54,7 +46,7 @@ impl Api {
             .command(&self.log, self.retention, &request.request_id, request)
             .await?;
         let committed = self
-            .change_consent(&recognised, customer, &command, |etag| {
+            .change(&recognised, customer, &command, |etag| {
                 pb::WithdrawConsentResponse {
                     etag,
                     consistency_token: String::new(),
@@ -65,21 +57,5 @@ impl Api {
             consistency_token: committed.token.to_string(),
             ..stored(&committed)?
         })
-    }
-
-    async fn change_consent<M: Message>(
-        &self,
-        request: &Request,
-        customer: CustomerId,
-        command: &CustomerCommand,
-        response: impl Fn(String) -> M,
-    ) -> Result<Committed, Status> {
-        let stream = Stream::of_customer(&request.tenant, customer);
-        self.log
-            .execute::<Customer, M>(request, &stream, command, |loaded| {
-                response(message::etag(loaded.version))
-            })
-            .await
-            .map_err(|error| refusal::status(from_rejection(error, Refusal::Customer), customer))
     }
 }

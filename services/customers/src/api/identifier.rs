@@ -151,6 +151,8 @@ impl Api {
             IdentifierType::Email => "email",
             IdentifierType::Phone => "phone",
             IdentifierType::External => "external",
+            IdentifierType::Tckn => "tckn",
+            IdentifierType::Vkn => "vkn",
         };
         // No part has control characters, so that no two identifiers give the same text.
         let text = [type_, identifier.system(), identifier.value()].join("\0");

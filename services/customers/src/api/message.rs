@@ -5,9 +5,11 @@ use event_log::timestamp;
 
 use crate::{
     domain::{
-        Customer, Name,
+        Customer, Label, Name,
         consent::{ConsentHistory, ConsentScope, Turn},
         customer::OwnedIdentifier,
+        lifecycle::Lifecycle,
+        office::Office,
         place::{Country, Locale, TimeZone},
         profile::Profile,
     },
@@ -34,6 +36,10 @@ pub(super) fn customer(customer: &Customer, etag: String) -> Option<pb::Customer
             .collect(),
         registered_time: Some(timestamp::to_proto(registration.registered_at)),
         etag,
+        affiliation: wire::affiliation(registration.affiliation).into(),
+        lifecycle: customer.lifecycle().map(lifecycle),
+        owner: owner(customer.office()),
+        team: team(customer.office()),
     })
 }
 
@@ -47,7 +53,36 @@ pub(super) fn listed(listed: &ListedCustomer) -> pb::Customer {
         consents: Vec::new(),
         registered_time: Some(timestamp::to_proto(listed.registered_at)),
         etag: etag(listed.version),
+        affiliation: wire::affiliation(listed.affiliation).into(),
+        lifecycle: Some(lifecycle(&listed.lifecycle)),
+        owner: owner(&listed.office),
+        team: team(&listed.office),
     }
+}
+
+fn lifecycle(lifecycle: &Lifecycle) -> pb::Lifecycle {
+    pb::Lifecycle {
+        stage: wire::stage(lifecycle.stage).into(),
+        reason: lifecycle
+            .reason
+            .as_ref()
+            .map_or("", Label::as_str)
+            .to_owned(),
+        since_time: Some(timestamp::to_proto(lifecycle.since)),
+    }
+}
+
+fn owner(office: &Office) -> Option<pb::Owner> {
+    let owner = office.owner.as_ref()?;
+    Some(pb::Owner {
+        employee_id: owner.employee.to_string(),
+        role: owner.role.as_str().to_owned(),
+        since_time: office.owner_since.map(timestamp::to_proto),
+    })
+}
+
+fn team(office: &Office) -> String {
+    office.team.as_ref().map_or("", Label::as_str).to_owned()
 }
 
 /// An identifier; its value is empty once the customer was erased.

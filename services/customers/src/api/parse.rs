@@ -13,7 +13,7 @@ use tonic::Status;
 
 pub(super) use consent::{consent, withdrawal};
 pub(super) use identifier::identifier;
-pub(super) use profile::{kind, profile, profile_change};
+pub(super) use profile::{affiliation, kind, profile, profile_change};
 
 /// What was parsed, unless something is wrong.
 pub(super) fn complete<T>(violations: Violations, parsed: Option<T>) -> Result<T, Status> {
@@ -35,11 +35,16 @@ pub(super) fn optional<T, E: std::fmt::Display>(
     }
 }
 
-/// The id of a customer. The nil UUID is nobody's: under it stands the tenant's own key.
+/// The id of the customer that a request is about.
 pub(super) fn customer_id(violations: &mut Violations, text: &str) -> Option<CustomerId> {
-    let id: CustomerId = violations.parsed("customer_id", text.parse())?;
+    party_id(violations, "customer_id", text)
+}
+
+/// The id of a customer at `path`. The nil UUID is nobody's: under it stands the tenant's own key.
+pub(super) fn party_id(violations: &mut Violations, path: &str, text: &str) -> Option<CustomerId> {
+    let id: CustomerId = violations.parsed(path, text.parse())?;
     if id.0.is_nil() {
-        violations.add("customer_id", "must not be the nil UUID");
+        violations.add(path, "must not be the nil UUID");
         return None;
     }
     Some(id)

@@ -18,6 +18,10 @@ pub(super) enum Refusal {
     Stale { expected: i64, actual: i64 },
     /// The number means nothing in the customer's country.
     Phone(InvalidPhone),
+    /// There is nobody of whom to make an owner.
+    NoSuchOwner { employee: CustomerId },
+    /// Only an employee looks after customers.
+    OwnerNotInternal { employee: CustomerId },
 }
 
 /// The same failure, with the domain's rejection as a refusal.
@@ -46,6 +50,12 @@ pub(super) fn status(error: CommandError<Refusal>, customer: CustomerId) -> Stat
             expected.unsigned_abs(),
             actual.unsigned_abs(),
         ),
+        Refusal::NoSuchOwner { employee } => status::not_found("customer", &employee.to_string()),
+        Refusal::OwnerNotInternal { employee } => status::failed_precondition(
+            "OWNER_NOT_INTERNAL",
+            &format!("customer/{employee}"),
+            "the owner is not an internal customer",
+        ),
         Refusal::Phone(error) => status::invalid_field("identifier.value", error.to_string()),
     })
 }
@@ -62,5 +72,10 @@ fn of_rejection(rejection: &CustomerRejection, customer: CustomerId) -> Status {
         CustomerRejection::NotRegistered => status::not_found("customer", &id),
         CustomerRejection::NameRequired(_) => forbidden("NAME_REQUIRED"),
         CustomerRejection::NoConsent(_) => forbidden("NO_CONSENT"),
+        CustomerRejection::InternalBusiness => forbidden("INTERNAL_BUSINESS"),
+        CustomerRejection::OwnsItself => forbidden("OWNER_IS_CUSTOMER"),
+        CustomerRejection::StageNotReachable { .. } => forbidden("STAGE_NOT_REACHABLE"),
+        CustomerRejection::ReasonRequired => forbidden("REASON_REQUIRED"),
+        CustomerRejection::OutOfOrder { .. } => forbidden("OUT_OF_ORDER"),
     }
 }

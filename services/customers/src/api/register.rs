@@ -109,6 +109,7 @@ fn registration(
         parse::customer_id(&mut violations, &request.customer_id)
     };
     let kind = parse::kind(&mut violations, request.kind);
+    let affiliation = parse::affiliation(&mut violations, request.affiliation, kind);
     let profile = parse::profile(&mut violations, request.profile.as_ref(), kind);
     let at = parse::happened(
         &mut violations,
@@ -126,15 +127,15 @@ fn registration(
             identifiers.extend(violations.parsed(&format!("{path}.value"), identifier));
         }
     }
-    let command = customer
-        .zip(kind)
-        .zip(at)
-        .map(|((customer, kind), registered_at)| RegisterCustomer {
+    let command = customer.zip(kind).zip(affiliation).zip(at).map(
+        |(((customer, kind), affiliation), registered_at)| RegisterCustomer {
             customer,
             kind,
+            affiliation,
             profile,
             identifiers: Vec::new(),
             registered_at,
-        });
+        },
+    );
     Ok((parse::complete(violations, command)?, identifiers))
 }

@@ -1,5 +1,7 @@
 //! Events of a customer. Names and identifiers are sealed.
 
+mod life;
+
 use bytes::Bytes;
 use contracts::customers::v1 as pb;
 use event_log::{
@@ -15,16 +17,21 @@ use crate::{
         customer::{CustomerEvent, OwnedIdentifier},
         identifier::{ClaimId, Identifier},
         place::{Country, Locale, TimeZone},
-        profile::{Change, Profile, ProfileChange},
+        profile::{Affiliation, Change, Profile, ProfileChange},
     },
     wire,
 };
+use life::{lifecycle_stage_changed, owner_assigned, owner_released, team_assigned};
 
 pub(super) const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 pub(super) const PROFILE_UPDATED: &str = "vefa.customers.v1.ProfileUpdated";
 pub(super) const IDENTIFIER_ADDED: &str = "vefa.customers.v1.IdentifierAdded";
 pub(super) const CONSENT_RECORDED: &str = "vefa.customers.v1.ConsentRecorded";
 pub(super) const CONSENT_WITHDRAWN: &str = "vefa.customers.v1.ConsentWithdrawn";
+pub(super) const OWNER_ASSIGNED: &str = "vefa.customers.v1.OwnerAssigned";
+pub(super) const OWNER_RELEASED: &str = "vefa.customers.v1.OwnerReleased";
+pub(super) const TEAM_ASSIGNED: &str = "vefa.customers.v1.TeamAssigned";
+pub(super) const LIFECYCLE_STAGE_CHANGED: &str = "vefa.customers.v1.LifecycleStageChanged";
 
 // Names of the sealed fields: a ciphertext opens only where it was sealed.
 const GIVEN_NAME: &str = "given_name";
@@ -38,6 +45,7 @@ impl Stored for Customer {
             CustomerEvent::Registered {
                 customer,
                 kind,
+                affiliation,
                 profile,
                 registered_at,
             } => {
@@ -58,6 +66,11 @@ impl Stored for Customer {
                         time_zone: text(profile.time_zone.as_ref().map(TimeZone::as_str)),
                         country_code: text(profile.country.as_ref().map(Country::as_str)),
                         registered_time: Some(timestamp::to_proto(*registered_at)),
+                        affiliation: match affiliation {
+                            // As before there were internal ones.
+                            Affiliation::External => 0,
+                            Affiliation::Internal => wire::affiliation(*affiliation).into(),
+                        },
                     },
                 )
             }
@@ -136,6 +149,59 @@ impl Stored for Customer {
                     withdrawn_time: Some(timestamp::to_proto(*withdrawn_at)),
                 },
             ),
+            CustomerEvent::OwnerAssigned {
+                customer,
+                owner,
+                assigned_at,
+            } => Encoded::v1(
+                OWNER_ASSIGNED,
+                &pb::OwnerAssigned {
+                    customer_id: customer.to_string(),
+                    employee_id: owner.employee.to_string(),
+                    role: owner.role.as_str().to_owned(),
+                    assigned_time: Some(timestamp::to_proto(*assigned_at)),
+                },
+            ),
+            CustomerEvent::OwnerReleased {
+                customer,
+                released_at,
+            } => Encoded::v1(
+                OWNER_RELEASED,
+                &pb::OwnerReleased {
+                    customer_id: customer.to_string(),
+                    released_time: Some(timestamp::to_proto(*released_at)),
+                },
+            ),
+            CustomerEvent::TeamAssigned {
+                customer,
+                team,
+                assigned_at,
+            } => Encoded::v1(
+                TEAM_ASSIGNED,
+                &pb::TeamAssigned {
+                    customer_id: customer.to_string(),
+                    team: team.as_ref().map_or("", Label::as_str).to_owned(),
+                    assigned_time: Some(timestamp::to_proto(*assigned_at)),
+                },
+            ),
+            CustomerEvent::LifecycleStageChanged {
+                customer,
+                previous,
+                lifecycle,
+            } => Encoded::v1(
+                LIFECYCLE_STAGE_CHANGED,
+                &pb::LifecycleStageChanged {
+                    customer_id: customer.to_string(),
+                    previous_stage: wire::stage(*previous).into(),
+                    stage: wire::stage(lifecycle.stage).into(),
+                    reason: lifecycle
+                        .reason
+                        .as_ref()
+                        .map_or("", Label::as_str)
+                        .to_owned(),
+                    effective_time: Some(timestamp::to_proto(lifecycle.since)),
+                },
+            ),
         })
     }
 
@@ -146,6 +212,10 @@ impl Stored for Customer {
             (IDENTIFIER_ADDED, 1) => identifier_added(event, cipher),
             (CONSENT_RECORDED, 1) => consent_recorded(event),
             (CONSENT_WITHDRAWN, 1) => consent_withdrawn(event),
+            (OWNER_ASSIGNED, 1) => owner_assigned(event),
+            (OWNER_RELEASED, 1) => owner_released(event),
+            (TEAM_ASSIGNED, 1) => team_assigned(event),
+            (LIFECYCLE_STAGE_CHANGED, 1) => lifecycle_stage_changed(event),
             _ => Err(DecodeError::unknown(event)),
         }
     }
@@ -159,7 +229,17 @@ impl Stored for Customer {
             | CustomerEvent::ConsentRecorded { given_at: at, .. }
             | CustomerEvent::ConsentWithdrawn {
                 withdrawn_at: at, ..
+            }
+            | CustomerEvent::OwnerAssigned {
+                assigned_at: at, ..
+            }
+            | CustomerEvent::OwnerReleased {
+                released_at: at, ..
+            }
+            | CustomerEvent::TeamAssigned {
+                assigned_at: at, ..
             } => Some(*at),
+            CustomerEvent::LifecycleStageChanged { lifecycle, .. } => Some(lifecycle.since),
             CustomerEvent::ProfileUpdated { .. } => None,
         }
     }
@@ -192,6 +272,11 @@ fn registered(event: &StoredEvent, cipher: &SubjectCipher) -> Result<CustomerEve
     Ok(CustomerEvent::Registered {
         customer: fields::customer(event, &message.customer_id)?,
         kind: fields::known(event, "kind", wire::parse_kind(message.kind))?,
+        affiliation: fields::known(
+            event,
+            "affiliation",
+            wire::parse_affiliation(message.affiliation),
+        )?,
         registered_at: fields::moment(event, "registered_time", message.registered_time.as_ref())?,
         profile: Profile {
             given_name: opened(event, cipher, GIVEN_NAME, &message.given_name_sealed)?,

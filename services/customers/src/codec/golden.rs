@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::{
     claim::IDENTIFIER_CLAIMED,
     customer::{
-        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_REGISTERED, IDENTIFIER_ADDED, PROFILE_UPDATED,
+        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_REGISTERED, IDENTIFIER_ADDED,
+        LIFECYCLE_STAGE_CHANGED, OWNER_ASSIGNED, OWNER_RELEASED, PROFILE_UPDATED, TEAM_ASSIGNED,
     },
 };
 use crate::domain::{
@@ -23,8 +24,10 @@ use crate::domain::{
     consent::{Channel, ConsentScope, Grant, LegalBasis, Purpose},
     customer::{CustomerEvent, OwnedIdentifier},
     identifier::{ClaimId, Email, Identifier, IdentifierType},
+    lifecycle::{Lifecycle, Stage},
+    office::Owner,
     place::{Country, Locale, TimeZone},
-    profile::{Change, Kind, Profile, ProfileChange},
+    profile::{Affiliation, Change, Kind, Profile, ProfileChange},
 };
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0xC));
@@ -52,6 +55,7 @@ fn registered() -> CustomerEvent {
     CustomerEvent::Registered {
         customer: CUSTOMER,
         kind: Kind::Person,
+        affiliation: Affiliation::External,
         profile: Profile {
             given_name: name("Ayşe"),
             family_name: name("Yılmaz"),
@@ -171,6 +175,81 @@ fn consent_withdrawn_v1() {
     };
     let golden = include_bytes!("../../tests/golden/consent_withdrawn.v1.bin");
     is_golden::<Customer>(&event, CONSENT_WITHDRAWN, golden);
+}
+
+#[test]
+fn an_employee_is_registered_by_the_same_event() {
+    let CustomerEvent::Registered {
+        customer,
+        kind,
+        profile,
+        registered_at,
+        ..
+    } = registered()
+    else {
+        panic!("a registration")
+    };
+    let employee = CustomerEvent::Registered {
+        customer,
+        kind,
+        affiliation: Affiliation::Internal,
+        profile,
+        registered_at,
+    };
+    let golden = include_bytes!("../../tests/golden/customer_registered.v1.bin");
+    // Field 10, a number: 2.
+    let golden = [golden.as_slice(), &[0x50, 0x02]].concat();
+    is_golden_sealed::<Customer>(&employee, CUSTOMER_REGISTERED, &golden, &["Ayşe", "Yılmaz"]);
+}
+
+#[test]
+fn owner_assigned_v1() {
+    let event = CustomerEvent::OwnerAssigned {
+        customer: CUSTOMER,
+        owner: Owner {
+            employee: CustomerId(Uuid::from_u128(0xE3)),
+            role: label("representative"),
+        },
+        assigned_at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/owner_assigned.v1.bin");
+    is_golden::<Customer>(&event, OWNER_ASSIGNED, golden);
+}
+
+#[test]
+fn owner_released_v1() {
+    let event = CustomerEvent::OwnerReleased {
+        customer: CUSTOMER,
+        released_at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/owner_released.v1.bin");
+    is_golden::<Customer>(&event, OWNER_RELEASED, golden);
+}
+
+#[test]
+fn team_assigned_v1() {
+    let event = CustomerEvent::TeamAssigned {
+        customer: CUSTOMER,
+        team: Some(label("key-accounts")),
+        assigned_at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/team_assigned.v1.bin");
+    is_golden::<Customer>(&event, TEAM_ASSIGNED, golden);
+}
+
+#[test]
+fn lifecycle_stage_changed_v1() {
+    let event = CustomerEvent::LifecycleStageChanged {
+        customer: CUSTOMER,
+        previous: Stage::Active,
+        lifecycle: Lifecycle {
+            stage: Stage::Lost,
+            reason: Some(label("price")),
+            since: AT,
+        },
+    };
+    let golden = include_bytes!("../../tests/golden/lifecycle_stage_changed.v1.bin");
+    is_golden::<Customer>(&event, LIFECYCLE_STAGE_CHANGED, golden);
 }
 
 #[test]

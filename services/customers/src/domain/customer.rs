@@ -1,7 +1,8 @@
-//! The customer: registration, profile, identifiers and consents.
+//! The customer: registration, profile, identifiers, consents, stage of life, and who looks after it.
 
 mod command;
 mod event;
+mod life;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,9 @@ use super::{
     Label,
     consent::{ConsentChange, ConsentHistory, ConsentScope, Grant, Turn},
     identifier::ClaimId,
-    profile::{Kind, Profile, ProfileChange},
+    lifecycle::Lifecycle,
+    office::Office,
+    profile::{Affiliation, Kind, Profile, ProfileChange},
 };
 
 /// A customer.
@@ -26,6 +29,9 @@ pub(crate) struct Customer {
     profile: Profile,
     identifiers: Vec<OwnedIdentifier>,
     consents: BTreeMap<ConsentScope, ConsentHistory>,
+    /// There is one from the registration on.
+    lifecycle: Option<Lifecycle>,
+    office: Office,
 }
 
 /// What was fixed when the customer was registered.
@@ -35,6 +41,8 @@ pub(crate) struct Registration {
     pub(crate) customer: CustomerId,
     /// Person or business.
     pub(crate) kind: Kind,
+    /// External or internal.
+    pub(crate) affiliation: Affiliation,
     /// When the business came to know the customer.
     pub(crate) registered_at: OffsetDateTime,
 }
@@ -65,6 +73,18 @@ impl Customer {
             .map(|(scope, history)| (*scope, history))
     }
 
+    /// Stage of life; none for somebody who is not a customer.
+    #[must_use]
+    pub(crate) fn lifecycle(&self) -> Option<&Lifecycle> {
+        self.lifecycle.as_ref()
+    }
+
+    /// Who looks after the customer.
+    #[must_use]
+    pub(crate) fn office(&self) -> &Office {
+        &self.office
+    }
+
     fn registered(&self) -> Result<&Registration, CustomerRejection> {
         self.registration
             .as_ref()
@@ -85,9 +105,13 @@ impl Customer {
         if !command.profile.names(command.kind) {
             return Err(CustomerRejection::NameRequired(command.kind));
         }
+        if command.affiliation == Affiliation::Internal && command.kind == Kind::Business {
+            return Err(CustomerRejection::InternalBusiness);
+        }
         let mut events = vec![CustomerEvent::Registered {
             customer: command.customer,
             kind: command.kind,
+            affiliation: command.affiliation,
             profile: command.profile.clone(),
             registered_at: command.registered_at,
         }];
@@ -221,6 +245,12 @@ impl Aggregate for Customer {
             CustomerCommand::WithdrawConsent { scope, source, at } => {
                 self.withdraw_consent(*scope, source, *at)
             }
+            CustomerCommand::AssignOwner { owner, at } => self.assign_owner(owner, *at),
+            CustomerCommand::ReleaseOwner { at } => self.release_owner(*at),
+            CustomerCommand::AssignTeam { team, at } => self.assign_team(team.as_ref(), *at),
+            CustomerCommand::ChangeStage { stage, reason, at } => {
+                self.change_stage(*stage, reason.as_ref(), *at)
+            }
         }
     }
 
@@ -229,15 +259,18 @@ impl Aggregate for Customer {
             CustomerEvent::Registered {
                 customer,
                 kind,
+                affiliation,
                 profile,
                 registered_at,
             } => {
                 self.registration = Some(Registration {
                     customer: *customer,
                     kind: *kind,
+                    affiliation: *affiliation,
                     registered_at: *registered_at,
                 });
                 self.profile = profile.clone();
+                self.lifecycle = Some(Lifecycle::begun(*registered_at));
             }
             CustomerEvent::ProfileUpdated { change, .. } => change.apply(&mut self.profile),
             CustomerEvent::IdentifierAdded { identifier, .. } => {
@@ -263,6 +296,18 @@ impl Aggregate for Customer {
                     source: source.clone(),
                 };
                 self.turn_consent(*scope, *withdrawn_at, turn, *event_id);
+            }
+            CustomerEvent::OwnerAssigned {
+                owner, assigned_at, ..
+            } => self.office.set_owner(Some(owner.clone()), *assigned_at),
+            CustomerEvent::OwnerReleased { released_at, .. } => {
+                self.office.set_owner(None, *released_at);
+            }
+            CustomerEvent::TeamAssigned {
+                team, assigned_at, ..
+            } => self.office.set_team(team.clone(), *assigned_at),
+            CustomerEvent::LifecycleStageChanged { lifecycle, .. } => {
+                self.lifecycle = Some(lifecycle.clone());
             }
         }
     }

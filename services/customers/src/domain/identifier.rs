@@ -1,15 +1,17 @@
-//! By what a customer is known: an e-mail address, a telephone number, the id in another system. Normalised, so that two ways
+//! By what a customer is known: an e-mail address, a telephone number, a national number, the id in another system. Normalised, so that two ways
 //! to write the same identifier are equal.
 
 mod email;
 mod external;
 mod phone;
+mod turkish;
 
 use std::fmt;
 
 pub(crate) use email::Email;
 pub(crate) use external::{External, InvalidExternal};
 pub(crate) use phone::{InvalidPhone, Phone, PhoneText};
+pub(crate) use turkish::{Tckn, Vkn};
 
 use uuid::Uuid;
 
@@ -24,6 +26,10 @@ pub(crate) enum IdentifierType {
     Phone,
     /// The id in another system.
     External,
+    /// The identity number of a person in Türkiye.
+    Tckn,
+    /// A tax number in Türkiye.
+    Vkn,
 }
 
 /// A normalised identifier. Its `Debug` does not show it: identifiers stay out of logs.
@@ -35,6 +41,10 @@ pub(crate) enum Identifier {
     Phone(Phone),
     /// The id in another system.
     External(External),
+    /// The identity number of a person in Türkiye.
+    Tckn(Tckn),
+    /// A tax number in Türkiye.
+    Vkn(Vkn),
 }
 
 impl Identifier {
@@ -45,6 +55,8 @@ impl Identifier {
             IdentifierType::Email => Self::Email(Email::from_stored(value)),
             IdentifierType::Phone => Self::Phone(Phone::from_stored(value)),
             IdentifierType::External => Self::External(External::from_stored(system, value)),
+            IdentifierType::Tckn => Self::Tckn(Tckn::from_stored(value)),
+            IdentifierType::Vkn => Self::Vkn(Vkn::from_stored(value)),
         }
     }
 
@@ -55,6 +67,8 @@ impl Identifier {
             Self::Email(_) => IdentifierType::Email,
             Self::Phone(_) => IdentifierType::Phone,
             Self::External(_) => IdentifierType::External,
+            Self::Tckn(_) => IdentifierType::Tckn,
+            Self::Vkn(_) => IdentifierType::Vkn,
         }
     }
 
@@ -65,6 +79,8 @@ impl Identifier {
             Self::Email(email) => email.as_str(),
             Self::Phone(phone) => phone.as_str(),
             Self::External(external) => external.value(),
+            Self::Tckn(tckn) => tckn.as_str(),
+            Self::Vkn(vkn) => vkn.as_str(),
         }
     }
 
@@ -72,7 +88,7 @@ impl Identifier {
     #[must_use]
     pub(crate) fn system(&self) -> &str {
         match self {
-            Self::Email(_) | Self::Phone(_) => "",
+            Self::Email(_) | Self::Phone(_) | Self::Tckn(_) | Self::Vkn(_) => "",
             Self::External(external) => external.system(),
         }
     }

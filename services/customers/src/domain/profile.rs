@@ -14,6 +14,16 @@ pub(crate) enum Kind {
     Business,
 }
 
+/// On which side of the counter a customer stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Affiliation {
+    /// Outside the business.
+    #[default]
+    External,
+    /// An employee.
+    Internal,
+}
+
 /// What is known of a customer. What is not known, was cleared or was erased is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Profile {

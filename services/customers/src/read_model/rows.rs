@@ -10,7 +10,9 @@ use uuid::Uuid;
 use super::{Key, ListedCustomer, Place};
 use crate::{
     domain::{
-        Name,
+        Label, Name,
+        lifecycle::Lifecycle,
+        office::{Office, Owner},
         place::{Country, Locale, TimeZone},
         profile::Profile,
     },
@@ -25,7 +27,8 @@ pub(crate) async fn page(
     count: u32,
 ) -> Result<Vec<ListedCustomer>, sqlx::Error> {
     let rows = sqlx::query(
-        "select customer_id, kind, given_name, family_name, legal_name, locale, time_zone, country_code, registered_at, version
+        "select customer_id, kind, given_name, family_name, legal_name, locale, time_zone, country_code, registered_at, version,
+            affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since, team, team_since
          from customer_list
          where tenant = $1 and ($2::timestamptz is null or (registered_at, customer_id) > ($2, $3))
          order by registered_at, customer_id
@@ -55,7 +58,7 @@ pub(super) async fn load(
     }
     let rows = sqlx::query(
         "select tenant, customer_id, kind, given_name, family_name, legal_name, locale, time_zone, country_code, registered_at,
-            version
+            version, affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since, team, team_since
          from unnest($1::smallint[], $2::text[], $3::uuid[]) as wanted (partition, tenant, customer_id)
          join customer_list using (partition, tenant, customer_id)",
     )
@@ -88,6 +91,15 @@ struct Columns<'a> {
     country_code: Vec<Option<&'a str>>,
     registered_at: Vec<OffsetDateTime>,
     version: Vec<i64>,
+    affiliation: Vec<i16>,
+    stage: Vec<i16>,
+    stage_reason: Vec<Option<&'a str>>,
+    stage_since: Vec<OffsetDateTime>,
+    owner_id: Vec<Option<Uuid>>,
+    owner_role: Vec<Option<&'a str>>,
+    owner_since: Vec<Option<OffsetDateTime>>,
+    team: Vec<Option<&'a str>>,
+    team_since: Vec<Option<OffsetDateTime>>,
 }
 
 impl<'a> Columns<'a> {
@@ -96,9 +108,7 @@ impl<'a> Columns<'a> {
         self.partition.push(partition_of(tenant, listed.customer));
         self.tenant.push(tenant.as_str());
         self.customer_id.push(listed.customer.0);
-        let kind = i32::from(wire::kind(listed.kind));
-        self.kind
-            .push(i16::try_from(kind).expect("the kinds of customers are few"));
+        self.kind.push(small(wire::kind(listed.kind).into()));
         self.given_name
             .push(profile.given_name.as_ref().map(Name::as_str));
         self.family_name
@@ -113,6 +123,20 @@ impl<'a> Columns<'a> {
             .push(profile.country.as_ref().map(Country::as_str));
         self.registered_at.push(listed.registered_at);
         self.version.push(listed.version);
+        self.affiliation
+            .push(small(wire::affiliation(listed.affiliation).into()));
+        let lifecycle = &listed.lifecycle;
+        self.stage.push(small(wire::stage(lifecycle.stage).into()));
+        self.stage_reason
+            .push(lifecycle.reason.as_ref().map(Label::as_str));
+        self.stage_since.push(lifecycle.since);
+        let office = &listed.office;
+        let owner = office.owner.as_ref();
+        self.owner_id.push(owner.map(|owner| owner.employee.0));
+        self.owner_role.push(owner.map(|owner| owner.role.as_str()));
+        self.owner_since.push(office.owner_since);
+        self.team.push(office.team.as_ref().map(Label::as_str));
+        self.team_since.push(office.team_since);
     }
 }
 
@@ -126,13 +150,17 @@ pub(super) async fn save(
     }
     sqlx::query(
         "insert into customer_list (partition, tenant, customer_id, kind, given_name, family_name, legal_name, locale, time_zone,
-            country_code, registered_at, version)
+            country_code, registered_at, version, affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since,
+            team, team_since)
          select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
-            $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[])
+            $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::smallint[], $14::smallint[], $15::text[],
+            $16::timestamptz[], $17::uuid[], $18::text[], $19::timestamptz[], $20::text[], $21::timestamptz[])
          on conflict (partition, tenant, customer_id) do update set
             given_name = excluded.given_name, family_name = excluded.family_name, legal_name = excluded.legal_name,
             locale = excluded.locale, time_zone = excluded.time_zone, country_code = excluded.country_code,
-            version = excluded.version",
+            version = excluded.version, stage = excluded.stage, stage_reason = excluded.stage_reason,
+            stage_since = excluded.stage_since, owner_id = excluded.owner_id, owner_role = excluded.owner_role,
+            owner_since = excluded.owner_since, team = excluded.team, team_since = excluded.team_since",
     )
     .bind(columns.partition)
     .bind(columns.tenant)
@@ -146,6 +174,15 @@ pub(super) async fn save(
     .bind(columns.country_code)
     .bind(columns.registered_at)
     .bind(columns.version)
+    .bind(columns.affiliation)
+    .bind(columns.stage)
+    .bind(columns.stage_reason)
+    .bind(columns.stage_since)
+    .bind(columns.owner_id)
+    .bind(columns.owner_role)
+    .bind(columns.owner_since)
+    .bind(columns.team)
+    .bind(columns.team_since)
     .execute(connection)
     .await?;
     Ok(())
@@ -155,13 +192,31 @@ fn partition_of(tenant: &TenantId, customer: CustomerId) -> i16 {
     i16::from(Partition::of_customer(tenant, customer).number())
 }
 
+/// The number of an enum.
+fn small(number: i32) -> i16 {
+    i16::try_from(number).expect("the values of an enum are few")
+}
+
+/// The value of an enum by its number.
+fn known<T>(
+    row: &PgRow,
+    column: &str,
+    parse: impl FnOnce(i32) -> Option<T>,
+) -> Result<T, sqlx::Error> {
+    let number: i16 = row.try_get(column)?;
+    parse(i32::from(number))
+        .ok_or_else(|| sqlx::Error::Decode(format!("{number} is no {column} of a customer").into()))
+}
+
 fn listed(row: &PgRow) -> Result<ListedCustomer, sqlx::Error> {
-    let kind: i16 = row.try_get("kind")?;
     let text = |column: &str| row.try_get::<Option<String>, _>(column);
+    let moment = |column: &str| row.try_get::<Option<OffsetDateTime>, _>(column);
+    let employee: Option<Uuid> = row.try_get("owner_id")?;
+    let owner = employee.zip(text("owner_role")?);
     Ok(ListedCustomer {
         customer: CustomerId(row.try_get("customer_id")?),
-        kind: wire::parse_kind(i32::from(kind))
-            .ok_or_else(|| sqlx::Error::Decode(format!("{kind} is no kind of customer").into()))?,
+        kind: known(row, "kind", wire::parse_kind)?,
+        affiliation: known(row, "affiliation", wire::parse_affiliation)?,
         profile: Profile {
             given_name: text("given_name")?.map(Name::from_stored),
             family_name: text("family_name")?.map(Name::from_stored),
@@ -171,6 +226,20 @@ fn listed(row: &PgRow) -> Result<ListedCustomer, sqlx::Error> {
             country: text("country_code")?.map(Country::from_stored),
         },
         registered_at: row.try_get("registered_at")?,
+        lifecycle: Lifecycle {
+            stage: known(row, "stage", wire::parse_stage)?,
+            reason: text("stage_reason")?.map(Label::from_stored),
+            since: row.try_get("stage_since")?,
+        },
+        office: Office {
+            owner: owner.map(|(employee, role)| Owner {
+                employee: CustomerId(employee),
+                role: Label::from_stored(role),
+            }),
+            owner_since: moment("owner_since")?,
+            team: text("team")?.map(Label::from_stored),
+            team_since: moment("team_since")?,
+        },
         version: row.try_get("version")?,
     })
 }

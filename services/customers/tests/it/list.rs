@@ -7,7 +7,10 @@ use tonic::Code;
 use uuid::Uuid;
 
 use crate::{
-    requests::{addition, ayse, consent, email, moment, register, registration, update},
+    requests::{
+        addition, assign_owner, assign_team, ayse, change_stage, consent, email, employee, get,
+        moment, register, registration, release_owner, update,
+    },
     stack::{Client, Stack},
 };
 
@@ -200,6 +203,7 @@ async fn a_list_that_cannot_come_so_far_says_so_at_the_deadline() {
 async fn rebuilt_from_zero_or_applied_twice_the_list_is_the_same() {
     let stack = Stack::start().await;
     let mut client = stack.client();
+    let birgul = register(&mut client, employee()).await;
     for id in 1..=30 {
         let customer = register(&mut client, known_since(i64::try_from(id).unwrap(), id)).await;
         let name = pb::Profile {
@@ -218,10 +222,32 @@ async fn rebuilt_from_zero_or_applied_twice_the_list_is_the_same() {
             .record_consent(consent(&customer, FIRST))
             .await
             .unwrap();
+        client
+            .assign_owner(assign_owner(&customer, &birgul))
+            .await
+            .unwrap();
+        if id % 2 == 0 {
+            client
+                .release_owner(release_owner(&customer))
+                .await
+                .unwrap();
+        }
+        client
+            .assign_team(assign_team(&customer, "key-accounts"))
+            .await
+            .unwrap();
+        let lost = change_stage(&customer, pb::LifecycleStage::Lost, "price");
+        client.change_lifecycle_stage(lost).await.unwrap();
     }
     stack.applied(PROJECTION, stack.events().await).await;
     let before = stack.rows("customer_list").await;
-    assert_eq!(before.len(), 30);
+    assert_eq!(before.len(), 31);
+    let found = pages(&mut client, 100, "").await;
+    for customer in &found[0] {
+        let mut whole = get(&mut client, &customer.customer_id).await;
+        (whole.identifiers, whole.consents) = (Vec::new(), Vec::new());
+        assert_eq!(customer, &whole, "the list shows what the stream tells");
+    }
 
     let stack = stack.rebuilt(&[PROJECTION], &["customer_list"]).await;
     let rows = stack.rows("customer_list").await;

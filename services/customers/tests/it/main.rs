@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod consents;
+mod history;
 mod identifiers;
+mod lifecycle;
 mod list;
+mod office;
 mod privacy;
 mod profiles;
 mod refusals;

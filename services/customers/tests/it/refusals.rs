@@ -9,7 +9,8 @@ use uuid::Uuid;
 
 use crate::{
     requests::{
-        addition, ayse, consent, email, external, moment, phone, register, registration, update,
+        addition, assign_owner, assign_team, ayse, change_stage, consent, email, external,
+        list_changes, moment, phone, register, registration, release_owner, tckn, update, vkn,
         withdrawal,
     },
     stack::{Client, Stack},
@@ -73,6 +74,27 @@ macro_rules! each_call {
         }
         {
             let $call = $client.withdraw_consent(withdrawal($id, $past));
+            $check
+        }
+        {
+            let $call = $client.assign_owner(assign_owner($id, &Uuid::from_u128(9).to_string()));
+            $check
+        }
+        {
+            let $call = $client.release_owner(release_owner($id));
+            $check
+        }
+        {
+            let $call = $client.assign_team(assign_team($id, "key-accounts"));
+            $check
+        }
+        {
+            let active = pb::LifecycleStage::Active;
+            let $call = $client.change_lifecycle_stage(change_stage($id, active, ""));
+            $check
+        }
+        {
+            let $call = $client.list_changes(list_changes($id));
             $check
         }
     }};
@@ -171,12 +193,16 @@ async fn refuses_a_malformed_registration_with_every_field_that_is_wrong() {
                 system: "crm".to_owned(),
                 ..email("a@example.com")
             },
+            tckn("10000000147"),
+            vkn("12345678"),
         ],
         registered_time: moment(clock::now() + Duration::hours(1)),
+        affiliation: 7,
         ..registration()
     };
     let fields = [
         "customer_id",
+        "affiliation",
         "profile.given_name",
         "profile.family_name",
         "profile.locale",
@@ -189,8 +215,25 @@ async fn refuses_a_malformed_registration_with_every_field_that_is_wrong() {
         "identifiers[3].system",
         "identifiers[4].value",
         "identifiers[5].system",
+        "identifiers[6].value",
+        "identifiers[7].value",
     ];
     malformed(&stack, &fields, client.register_customer(wrong)).await;
+    let department = pb::RegisterCustomerRequest {
+        kind: pb::CustomerKind::Business.into(),
+        affiliation: pb::CustomerAffiliation::Internal.into(),
+        profile: Some(pb::Profile {
+            legal_name: "Yılmaz A.Ş.".to_owned(),
+            ..pb::Profile::default()
+        }),
+        ..registration()
+    };
+    malformed(
+        &stack,
+        &["affiliation"],
+        client.register_customer(department),
+    )
+    .await;
     let nil = pb::RegisterCustomerRequest {
         customer_id: Uuid::nil().to_string(),
         ..registration()
@@ -348,5 +391,53 @@ async fn refuses_a_malformed_question() {
         client.get_customer(request),
     )
     .await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_a_malformed_owner_team_stage_or_history() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let id = register(&mut client, registration()).await;
+    let later = moment(clock::now() + Duration::hours(1));
+    let owner = pb::AssignOwnerRequest {
+        role: "r".repeat(65),
+        assigned_time: later,
+        ..assign_owner("x", &Uuid::nil().to_string())
+    };
+    let fields = ["customer_id", "employee_id", "role", "assigned_time"];
+    malformed(&stack, &fields, client.assign_owner(owner)).await;
+    let release = pb::ReleaseOwnerRequest {
+        released_time: later,
+        ..release_owner(&id)
+    };
+    malformed(&stack, &["released_time"], client.release_owner(release)).await;
+    let team = pb::AssignTeamRequest {
+        assigned_time: later,
+        ..assign_team(&id, "a\nb")
+    };
+    malformed(&stack, &["team", "assigned_time"], client.assign_team(team)).await;
+    let stage = pb::ChangeLifecycleStageRequest {
+        effective_time: later,
+        ..change_stage(&id, pb::LifecycleStage::Unspecified, &"r".repeat(65))
+    };
+    let fields = ["stage", "reason", "effective_time"];
+    malformed(&stack, &fields, client.change_lifecycle_stage(stage)).await;
+    malformed(
+        &stack,
+        &["customer_id"],
+        client.list_changes(list_changes("x")),
+    )
+    .await;
+    let page = pb::ListChangesRequest {
+        page_size: -1,
+        ..list_changes(&id)
+    };
+    malformed(&stack, &["page_size"], client.list_changes(page)).await;
+    let page = pb::ListChangesRequest {
+        page_token: "x".to_owned(),
+        ..list_changes(&id)
+    };
+    malformed(&stack, &["page_token"], client.list_changes(page)).await;
     stack.stop().await;
 }

@@ -64,6 +64,20 @@ pub(crate) fn phone(value: &str) -> pb::Identifier {
     }
 }
 
+pub(crate) fn tckn(value: &str) -> pb::Identifier {
+    pb::Identifier {
+        r#type: pb::IdentifierType::Tckn.into(),
+        ..email(value)
+    }
+}
+
+pub(crate) fn vkn(value: &str) -> pb::Identifier {
+    pb::Identifier {
+        r#type: pb::IdentifierType::Vkn.into(),
+        ..email(value)
+    }
+}
+
 pub(crate) fn external(system: &str, value: &str) -> pb::Identifier {
     pb::Identifier {
         r#type: pb::IdentifierType::External.into(),
@@ -121,5 +135,56 @@ pub(crate) fn withdrawal(
         purpose: pb::Purpose::Marketing.into(),
         source: "phone".to_owned(),
         withdrawn_time: moment(withdrawn),
+    }
+}
+
+pub(crate) fn employee() -> pb::RegisterCustomerRequest {
+    pb::RegisterCustomerRequest {
+        affiliation: pb::CustomerAffiliation::Internal.into(),
+        ..registration()
+    }
+}
+
+pub(crate) fn assign_owner(customer_id: &str, employee_id: &str) -> pb::AssignOwnerRequest {
+    pb::AssignOwnerRequest {
+        customer_id: customer_id.to_owned(),
+        employee_id: employee_id.to_owned(),
+        role: "representative".to_owned(),
+        ..pb::AssignOwnerRequest::default()
+    }
+}
+
+pub(crate) fn release_owner(customer_id: &str) -> pb::ReleaseOwnerRequest {
+    pb::ReleaseOwnerRequest {
+        customer_id: customer_id.to_owned(),
+        ..pb::ReleaseOwnerRequest::default()
+    }
+}
+
+pub(crate) fn assign_team(customer_id: &str, team: &str) -> pb::AssignTeamRequest {
+    pb::AssignTeamRequest {
+        customer_id: customer_id.to_owned(),
+        team: team.to_owned(),
+        ..pb::AssignTeamRequest::default()
+    }
+}
+
+pub(crate) fn change_stage(
+    customer_id: &str,
+    stage: pb::LifecycleStage,
+    reason: &str,
+) -> pb::ChangeLifecycleStageRequest {
+    pb::ChangeLifecycleStageRequest {
+        customer_id: customer_id.to_owned(),
+        stage: stage.into(),
+        reason: reason.to_owned(),
+        ..pb::ChangeLifecycleStageRequest::default()
+    }
+}
+
+pub(crate) fn list_changes(customer_id: &str) -> pb::ListChangesRequest {
+    pb::ListChangesRequest {
+        customer_id: customer_id.to_owned(),
+        ..pb::ListChangesRequest::default()
     }
 }

@@ -150,6 +150,41 @@ impl CustomersService for Customers {
         not_part_of_the_test()
     }
 
+    async fn assign_owner(
+        &self,
+        _: Request<pb::AssignOwnerRequest>,
+    ) -> Result<Response<pb::AssignOwnerResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn release_owner(
+        &self,
+        _: Request<pb::ReleaseOwnerRequest>,
+    ) -> Result<Response<pb::ReleaseOwnerResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn assign_team(
+        &self,
+        _: Request<pb::AssignTeamRequest>,
+    ) -> Result<Response<pb::AssignTeamResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn change_lifecycle_stage(
+        &self,
+        _: Request<pb::ChangeLifecycleStageRequest>,
+    ) -> Result<Response<pb::ChangeLifecycleStageResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn list_changes(
+        &self,
+        _: Request<pb::ListChangesRequest>,
+    ) -> Result<Response<pb::ListChangesResponse>, Status> {
+        not_part_of_the_test()
+    }
+
     async fn list_customers(
         &self,
         _: Request<pb::ListCustomersRequest>,

@@ -18,11 +18,15 @@ use crate::{
 const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 const PROFILE_UPDATED: &str = "vefa.customers.v1.ProfileUpdated";
 /// What else happens to customers; no rule looks at it.
-const IRRELEVANT: [&str; 4] = [
+const IRRELEVANT: [&str; 8] = [
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
     "vefa.customers.v1.ConsentRecorded",
     "vefa.customers.v1.ConsentWithdrawn",
+    "vefa.customers.v1.OwnerAssigned",
+    "vefa.customers.v1.OwnerReleased",
+    "vefa.customers.v1.TeamAssigned",
+    "vefa.customers.v1.LifecycleStageChanged",
 ];
 
 /// Keeps the rows of `customer_fact`, and evaluates whoever is new or changed.

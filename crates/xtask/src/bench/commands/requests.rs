@@ -24,7 +24,6 @@ fn at(n: u64) -> Option<Timestamp> {
 pub(in crate::bench) fn registration(run: &str, n: u64) -> RegisterCustomerRequest {
     RegisterCustomerRequest {
         request_id: format!("{run}-{n}"),
-        customer_id: String::new(),
         kind: CustomerKind::Person.into(),
         profile: Some(Profile {
             given_name: "Bench".to_owned(),
@@ -37,6 +36,7 @@ pub(in crate::bench) fn registration(run: &str, n: u64) -> RegisterCustomerReque
             system: "bench".to_owned(),
         }],
         registered_time: at(0),
+        ..RegisterCustomerRequest::default()
     }
 }
 

@@ -6,6 +6,7 @@ use service::status::Violations;
 use crate::{
     domain::identifier::{
         Email, External, GivenIdentifier, Identifier, IdentifierType, InvalidExternal, PhoneText,
+        Tckn, Vkn,
     },
     wire,
 };
@@ -23,7 +24,7 @@ pub(in crate::api) fn identifier(
     let Some(type_) = wire::parse_identifier_type(message.r#type) else {
         violations.add(
             format!("{path}.type"),
-            "must be an e-mail address, a telephone number or an external id",
+            "must be an e-mail address, a telephone number, a TCKN, a VKN or an external id",
         );
         return None;
     };
@@ -47,6 +48,14 @@ pub(in crate::api) fn identifier(
             }
             let phone = violations.parsed(&value_path, text.in_country(None))?;
             Some(GivenIdentifier::Complete(Identifier::Phone(phone)))
+        }
+        IdentifierType::Tckn => {
+            let tckn = violations.parsed(&value_path, Tckn::parse(&message.value))?;
+            Some(GivenIdentifier::Complete(Identifier::Tckn(tckn)))
+        }
+        IdentifierType::Vkn => {
+            let vkn = violations.parsed(&value_path, Vkn::parse(&message.value))?;
+            Some(GivenIdentifier::Complete(Identifier::Vkn(vkn)))
         }
         IdentifierType::External => match External::parse(&message.system, &message.value) {
             Ok(external) => Some(GivenIdentifier::Complete(Identifier::External(external))),

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         Name,
         place::{Country, InvalidPlace, Locale, TimeZone},
-        profile::{Change, Kind, Profile, ProfileChange},
+        profile::{Affiliation, Change, Kind, Profile, ProfileChange},
     },
     wire,
 };
@@ -17,6 +17,26 @@ pub(in crate::api) fn kind(violations: &mut Violations, number: i32) -> Option<K
     let kind = wire::parse_kind(number);
     violations.check(kind.is_some(), "kind", "must be a person or a business");
     kind
+}
+
+/// External or internal. Only persons are internal.
+pub(in crate::api) fn affiliation(
+    violations: &mut Violations,
+    number: i32,
+    kind: Option<Kind>,
+) -> Option<Affiliation> {
+    let affiliation = wire::parse_affiliation(number);
+    violations.check(
+        affiliation.is_some(),
+        "affiliation",
+        "must be external or internal",
+    );
+    violations.check(
+        affiliation != Some(Affiliation::Internal) || kind != Some(Kind::Business),
+        "affiliation",
+        "of a business cannot be internal",
+    );
+    affiliation
 }
 
 /// The profile of a new customer, with the name that the kind asks for.

@@ -7,7 +7,9 @@ use crate::domain::{
     Label,
     consent::{ConsentScope, Grant},
     identifier::{ClaimId, Identifier},
-    profile::{Kind, Profile, ProfileChange},
+    lifecycle::Stage,
+    office::Owner,
+    profile::{Affiliation, Kind, Profile, ProfileChange},
 };
 
 /// What may be asked.
@@ -42,6 +44,34 @@ pub(crate) enum CustomerCommand {
         /// When.
         at: OffsetDateTime,
     },
+    /// Makes an employee the front-office owner.
+    AssignOwner {
+        /// Who, in which role. That it is an employee was seen to.
+        owner: Owner,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Leaves the customer without a front-office owner.
+    ReleaseOwner {
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Makes a team the back office, or none.
+    AssignTeam {
+        /// Which.
+        team: Option<Label>,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Moves the customer to another stage of life.
+    ChangeStage {
+        /// Which.
+        stage: Stage,
+        /// Why.
+        reason: Option<Label>,
+        /// When.
+        at: OffsetDateTime,
+    },
 }
 
 /// Makes somebody a customer. Identifiers that are named twice count once.
@@ -51,6 +81,8 @@ pub(crate) struct RegisterCustomer {
     pub(crate) customer: CustomerId,
     /// Person or business.
     pub(crate) kind: Kind,
+    /// External or internal.
+    pub(crate) affiliation: Affiliation,
     /// Profile, with the name that the kind asks for.
     pub(crate) profile: Profile,
     /// Identifiers, whose claims are made in the same step.

@@ -8,7 +8,9 @@ use crate::domain::{
     Label,
     consent::{ConsentScope, Grant},
     identifier::{ClaimId, Identifier, IdentifierType},
-    profile::{Kind, Profile, ProfileChange},
+    lifecycle::{Lifecycle, Stage},
+    office::Owner,
+    profile::{Affiliation, Kind, Profile, ProfileChange},
 };
 
 /// What can have happened to a customer.
@@ -20,6 +22,8 @@ pub(crate) enum CustomerEvent {
         customer: CustomerId,
         /// Person or business.
         kind: Kind,
+        /// External or internal.
+        affiliation: Affiliation,
         /// Profile.
         profile: Profile,
         /// When the business came to know the customer.
@@ -67,6 +71,40 @@ pub(crate) enum CustomerEvent {
         /// Id of this event in the log; none while it is only decided.
         event_id: Option<Uuid>,
     },
+    /// An employee owns the contact with the customer now.
+    OwnerAssigned {
+        /// Whose.
+        customer: CustomerId,
+        /// Who, in which role.
+        owner: Owner,
+        /// Since when.
+        assigned_at: OffsetDateTime,
+    },
+    /// Nobody owns the contact with the customer any more.
+    OwnerReleased {
+        /// Whose.
+        customer: CustomerId,
+        /// Since when.
+        released_at: OffsetDateTime,
+    },
+    /// A back-office team serves the customer now, or none.
+    TeamAssigned {
+        /// Whom.
+        customer: CustomerId,
+        /// Which.
+        team: Option<Label>,
+        /// Since when.
+        assigned_at: OffsetDateTime,
+    },
+    /// The customer came to another stage of life.
+    LifecycleStageChanged {
+        /// Who.
+        customer: CustomerId,
+        /// The stage before.
+        previous: Stage,
+        /// The stage now.
+        lifecycle: Lifecycle,
+    },
 }
 
 /// An identifier that a customer owns.
@@ -98,4 +136,27 @@ pub(crate) enum CustomerRejection {
     /// There is nothing to withdraw.
     #[error("no consent stood at that time")]
     NoConsent(ConsentScope),
+    /// A business is not an employee.
+    #[error("a business cannot be internal")]
+    InternalBusiness,
+    /// Nobody looks after themselves.
+    #[error("the customer cannot be its own owner")]
+    OwnsItself,
+    /// The stage does not follow on the present one.
+    #[error("no customer comes from {from:?} to {to:?}")]
+    StageNotReachable {
+        /// The present stage.
+        from: Stage,
+        /// The one asked for.
+        to: Stage,
+    },
+    /// Somebody was lost and nobody says why.
+    #[error("a loss needs a reason")]
+    ReasonRequired,
+    /// Something later was told already.
+    #[error("it is before {last}, which was told already")]
+    OutOfOrder {
+        /// When that was.
+        last: OffsetDateTime,
+    },
 }

@@ -41,6 +41,7 @@ fn registration(kind: Kind, profile: Profile) -> RegisterCustomer {
     RegisterCustomer {
         customer: CUSTOMER,
         kind,
+        affiliation: Affiliation::External,
         profile,
         identifiers: Vec::new(),
         registered_at: day(0),
@@ -55,6 +56,7 @@ fn registered_as(kind: Kind, profile: Profile) -> CustomerEvent {
     CustomerEvent::Registered {
         customer: CUSTOMER,
         kind,
+        affiliation: Affiliation::External,
         profile,
         registered_at: day(0),
     }
