@@ -12,18 +12,21 @@ mod profile;
 mod read;
 mod refusal;
 mod register;
+mod relation;
+mod walk;
 
 use std::time::Duration;
 
 use contracts::customers::v1::{
-    AddIdentifierRequest, AddIdentifierResponse, AssignOwnerRequest, AssignOwnerResponse,
-    AssignTeamRequest, AssignTeamResponse, ChangeLifecycleStageRequest,
-    ChangeLifecycleStageResponse, GetCustomerRequest, GetCustomerResponse, ListChangesRequest,
+    AddIdentifierRequest, AddIdentifierResponse, AddRelationRequest, AddRelationResponse,
+    AssignOwnerRequest, AssignOwnerResponse, AssignTeamRequest, AssignTeamResponse,
+    ChangeLifecycleStageRequest, ChangeLifecycleStageResponse, EndRelationRequest,
+    EndRelationResponse, GetCustomerRequest, GetCustomerResponse, ListChangesRequest,
     ListChangesResponse, ListCustomersRequest, ListCustomersResponse, RecordConsentRequest,
     RecordConsentResponse, RegisterCustomerRequest, RegisterCustomerResponse, ReleaseOwnerRequest,
     ReleaseOwnerResponse, ResolveIdentifierRequest, ResolveIdentifierResponse,
-    UpdateProfileRequest, UpdateProfileResponse, WithdrawConsentRequest, WithdrawConsentResponse,
-    customers_service_server::CustomersService,
+    UpdateProfileRequest, UpdateProfileResponse, WalkRelationsRequest, WalkRelationsResponse,
+    WithdrawConsentRequest, WithdrawConsentResponse, customers_service_server::CustomersService,
 };
 use event_log::{Committed, EventLog};
 use prost::Message;
@@ -137,6 +140,36 @@ impl CustomersService for Api {
     ) -> Result<Response<ChangeLifecycleStageResponse>, Status> {
         let caller = Caller::of(&request, WRITE)?;
         self.change_stage(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn add_relation(
+        &self,
+        request: Request<AddRelationRequest>,
+    ) -> Result<Response<AddRelationResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.relate(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn end_relation(
+        &self,
+        request: Request<EndRelationRequest>,
+    ) -> Result<Response<EndRelationResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.part(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn walk_relations(
+        &self,
+        request: Request<WalkRelationsRequest>,
+    ) -> Result<Response<WalkRelationsResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.walk(&caller, &request.into_inner())
             .await
             .map(Response::new)
     }

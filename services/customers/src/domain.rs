@@ -10,6 +10,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod office;
 pub(crate) mod place;
 pub(crate) mod profile;
+pub(crate) mod relation;
 mod text;
 
 pub(crate) use claim::IdentifierClaim;

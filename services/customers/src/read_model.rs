@@ -158,6 +158,9 @@ impl ListedCustomer {
             | CustomerEvent::OwnerAssigned { .. }
             | CustomerEvent::OwnerReleased { .. }
             | CustomerEvent::TeamAssigned { .. }
+            | CustomerEvent::RelationAdded { .. }
+            | CustomerEvent::RelationEnded { .. }
+            | CustomerEvent::DescendantAdded { .. }
             | CustomerEvent::LifecycleStageChanged { .. } => None,
         }
     }
@@ -177,8 +180,11 @@ impl ListedCustomer {
             CustomerEvent::LifecycleStageChanged { lifecycle, .. } => {
                 self.lifecycle = lifecycle.clone();
             }
-            // A list shows neither identifiers nor consents; the version counts them.
+            // A list shows neither identifiers nor consents nor relations; the version counts them.
             CustomerEvent::Registered { .. }
+            | CustomerEvent::RelationAdded { .. }
+            | CustomerEvent::RelationEnded { .. }
+            | CustomerEvent::DescendantAdded { .. }
             | CustomerEvent::IdentifierAdded { .. }
             | CustomerEvent::ConsentRecorded { .. }
             | CustomerEvent::ConsentWithdrawn { .. } => {}

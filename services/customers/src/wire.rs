@@ -7,6 +7,7 @@ use crate::domain::{
     identifier::IdentifierType,
     lifecycle::Stage,
     profile::{Affiliation, Kind},
+    relation::RelationType,
 };
 
 pub(crate) fn kind(kind: Kind) -> pb::CustomerKind {
@@ -133,5 +134,30 @@ pub(crate) fn parse_legal_basis(number: i32) -> Option<LegalBasis> {
         pb::LegalBasis::Consent => Some(LegalBasis::Consent),
         pb::LegalBasis::Contract => Some(LegalBasis::Contract),
         pb::LegalBasis::LegitimateInterest => Some(LegalBasis::LegitimateInterest),
+    }
+}
+
+pub(crate) fn relation_type(type_: RelationType) -> pb::RelationType {
+    match type_ {
+        RelationType::BuysFor => pb::RelationType::BuysFor,
+        RelationType::PurchasingAgentOf => pb::RelationType::PurchasingAgentOf,
+        RelationType::ContactOf => pb::RelationType::ContactOf,
+        RelationType::EmployeeOf => pb::RelationType::EmployeeOf,
+        RelationType::SharesHouseholdWith => pb::RelationType::SharesHouseholdWith,
+        RelationType::SubsidiaryOf => pb::RelationType::SubsidiaryOf,
+        RelationType::ReferredBy => pb::RelationType::ReferredBy,
+    }
+}
+
+pub(crate) fn parse_relation_type(number: i32) -> Option<RelationType> {
+    match pb::RelationType::try_from(number).ok()? {
+        pb::RelationType::Unspecified => None,
+        pb::RelationType::BuysFor => Some(RelationType::BuysFor),
+        pb::RelationType::PurchasingAgentOf => Some(RelationType::PurchasingAgentOf),
+        pb::RelationType::ContactOf => Some(RelationType::ContactOf),
+        pb::RelationType::EmployeeOf => Some(RelationType::EmployeeOf),
+        pb::RelationType::SharesHouseholdWith => Some(RelationType::SharesHouseholdWith),
+        pb::RelationType::SubsidiaryOf => Some(RelationType::SubsidiaryOf),
+        pb::RelationType::ReferredBy => Some(RelationType::ReferredBy),
     }
 }

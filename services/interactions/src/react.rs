@@ -9,7 +9,7 @@ use uuid::Uuid;
 /// Event by which a customer begins to exist.
 const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 /// What else happens to customers; whether they exist does not depend on it.
-const IRRELEVANT: [&str; 9] = [
+const IRRELEVANT: [&str; 12] = [
     "vefa.customers.v1.ProfileUpdated",
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
@@ -19,6 +19,9 @@ const IRRELEVANT: [&str; 9] = [
     "vefa.customers.v1.OwnerReleased",
     "vefa.customers.v1.TeamAssigned",
     "vefa.customers.v1.LifecycleStageChanged",
+    "vefa.customers.v1.RelationAdded",
+    "vefa.customers.v1.RelationEnded",
+    "vefa.customers.v1.DescendantAdded",
 ];
 
 /// Keeps the rows of `known_customer`.

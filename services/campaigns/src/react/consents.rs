@@ -18,7 +18,7 @@ use crate::{
 const RECORDED: &str = "vefa.customers.v1.ConsentRecorded";
 const WITHDRAWN: &str = "vefa.customers.v1.ConsentWithdrawn";
 /// What else happens to customers; it does not concern consent.
-const IRRELEVANT: [&str; 8] = [
+const IRRELEVANT: [&str; 11] = [
     "vefa.customers.v1.CustomerRegistered",
     "vefa.customers.v1.ProfileUpdated",
     "vefa.customers.v1.IdentifierAdded",
@@ -27,6 +27,9 @@ const IRRELEVANT: [&str; 8] = [
     "vefa.customers.v1.OwnerReleased",
     "vefa.customers.v1.TeamAssigned",
     "vefa.customers.v1.LifecycleStageChanged",
+    "vefa.customers.v1.RelationAdded",
+    "vefa.customers.v1.RelationEnded",
+    "vefa.customers.v1.DescendantAdded",
 ];
 
 /// Keeps the rows of `consent`.

@@ -157,6 +157,13 @@ fn fields(customer: &Customer) -> Fields {
         add(&path("value"), &identifier.value);
         add(&path("system"), &identifier.system);
     }
+    for relation in &customer.relations {
+        let path = |field: &str| format!("relations[{}].{field}", relation.relation_id);
+        add(&path("type"), relation.r#type().as_str_name());
+        add(&path("customer_id"), &relation.customer_id);
+        add(&path("related_customer_id"), &relation.related_customer_id);
+        add(&path("start_time"), &moment(relation.start_time));
+    }
     for consent in &customer.consents {
         let scope = scope(consent);
         let path = |field: &str| format!("consents[{scope}].{field}");

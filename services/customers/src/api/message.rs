@@ -12,6 +12,7 @@ use crate::{
         office::Office,
         place::{Country, Locale, TimeZone},
         profile::Profile,
+        relation::Relation,
     },
     read_model::ListedCustomer,
     wire,
@@ -40,6 +41,12 @@ pub(super) fn customer(customer: &Customer, etag: String) -> Option<pb::Customer
         lifecycle: customer.lifecycle().map(lifecycle),
         owner: owner(customer.office()),
         team: team(customer.office()),
+        relations: customer
+            .relations()
+            .iter()
+            .filter(|relation| relation.period.end.is_none())
+            .map(relation)
+            .collect(),
     })
 }
 
@@ -57,6 +64,19 @@ pub(super) fn listed(listed: &ListedCustomer) -> pb::Customer {
         lifecycle: Some(lifecycle(&listed.lifecycle)),
         owner: owner(&listed.office),
         team: team(&listed.office),
+        relations: Vec::new(),
+    }
+}
+
+/// A relation, whichever of the two is looked at.
+pub(super) fn relation(relation: &Relation) -> pb::Relation {
+    pb::Relation {
+        relation_id: relation.id.0.to_string(),
+        r#type: wire::relation_type(relation.type_).into(),
+        customer_id: relation.from.to_string(),
+        related_customer_id: relation.to.to_string(),
+        start_time: Some(timestamp::to_proto(relation.period.start)),
+        end_time: relation.period.end.map(timestamp::to_proto),
     }
 }
 

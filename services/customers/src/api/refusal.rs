@@ -22,6 +22,10 @@ pub(super) enum Refusal {
     NoSuchOwner { employee: CustomerId },
     /// Only an employee looks after customers.
     OwnerNotInternal { employee: CustomerId },
+    /// There is nobody to be related to.
+    NoSuchParty { party: CustomerId },
+    /// More customers stand in one hierarchy than are looked at.
+    HierarchyTooLarge,
 }
 
 /// The same failure, with the domain's rejection as a refusal.
@@ -50,7 +54,10 @@ pub(super) fn status(error: CommandError<Refusal>, customer: CustomerId) -> Stat
             expected.unsigned_abs(),
             actual.unsigned_abs(),
         ),
-        Refusal::NoSuchOwner { employee } => status::not_found("customer", &employee.to_string()),
+        Refusal::NoSuchOwner { employee: party } | Refusal::NoSuchParty { party } => {
+            status::not_found("customer", &party.to_string())
+        }
+        Refusal::HierarchyTooLarge => hierarchy_too_large(customer),
         Refusal::OwnerNotInternal { employee } => status::failed_precondition(
             "OWNER_NOT_INTERNAL",
             &format!("customer/{employee}"),
@@ -77,5 +84,26 @@ fn of_rejection(rejection: &CustomerRejection, customer: CustomerId) -> Status {
         CustomerRejection::StageNotReachable { .. } => forbidden("STAGE_NOT_REACHABLE"),
         CustomerRejection::ReasonRequired => forbidden("REASON_REQUIRED"),
         CustomerRejection::OutOfOrder { .. } => forbidden("OUT_OF_ORDER"),
+        CustomerRejection::RelationCycle => forbidden("RELATION_CYCLE"),
+        CustomerRejection::RelationKinds(_) => forbidden("RELATION_KINDS"),
+        CustomerRejection::RelationExists => {
+            status::already_exists("relation", &id, "RELATION_EXISTS")
+        }
+        CustomerRejection::ParentExists => forbidden("PARENT_EXISTS"),
+        CustomerRejection::ReferrerExists => forbidden("REFERRER_EXISTS"),
+        CustomerRejection::NoSuchRelation(relation) => {
+            status::not_found("relation", &relation.0.to_string())
+        }
+        CustomerRejection::RelationEnded => forbidden("RELATION_ENDED"),
+        CustomerRejection::RelationPermanent => forbidden("RELATION_PERMANENT"),
     }
+}
+
+/// More customers are related, one to the next, than are looked at.
+pub(super) fn hierarchy_too_large(customer: CustomerId) -> Status {
+    status::failed_precondition(
+        "HIERARCHY_TOO_LARGE",
+        &format!("customer/{customer}"),
+        "more than 1000 customers are related, one to the next",
+    )
 }

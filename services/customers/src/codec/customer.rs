@@ -1,6 +1,7 @@
 //! Events of a customer. Names and identifiers are sealed.
 
 mod life;
+mod relations;
 
 use bytes::Bytes;
 use contracts::customers::v1 as pb;
@@ -22,6 +23,7 @@ use crate::{
     wire,
 };
 use life::{lifecycle_stage_changed, owner_assigned, owner_released, team_assigned};
+use relations::{descendant_added, relation_added, relation_ended};
 
 pub(super) const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 pub(super) const PROFILE_UPDATED: &str = "vefa.customers.v1.ProfileUpdated";
@@ -32,6 +34,9 @@ pub(super) const OWNER_ASSIGNED: &str = "vefa.customers.v1.OwnerAssigned";
 pub(super) const OWNER_RELEASED: &str = "vefa.customers.v1.OwnerReleased";
 pub(super) const TEAM_ASSIGNED: &str = "vefa.customers.v1.TeamAssigned";
 pub(super) const LIFECYCLE_STAGE_CHANGED: &str = "vefa.customers.v1.LifecycleStageChanged";
+pub(super) const RELATION_ADDED: &str = "vefa.customers.v1.RelationAdded";
+pub(super) const RELATION_ENDED: &str = "vefa.customers.v1.RelationEnded";
+pub(super) const DESCENDANT_ADDED: &str = "vefa.customers.v1.DescendantAdded";
 
 // Names of the sealed fields: a ciphertext opens only where it was sealed.
 const GIVEN_NAME: &str = "given_name";
@@ -184,6 +189,48 @@ impl Stored for Customer {
                     assigned_time: Some(timestamp::to_proto(*assigned_at)),
                 },
             ),
+            CustomerEvent::RelationAdded { relation } => Encoded::v1(
+                RELATION_ADDED,
+                &pb::RelationAdded {
+                    relation_id: relation.id.0.to_string(),
+                    r#type: wire::relation_type(relation.type_).into(),
+                    customer_id: relation.from.to_string(),
+                    related_customer_id: relation.to.to_string(),
+                    start_time: Some(timestamp::to_proto(relation.period.start)),
+                },
+            ),
+            CustomerEvent::RelationEnded {
+                relation,
+                type_,
+                from,
+                to,
+                ended_at,
+            } => Encoded::v1(
+                RELATION_ENDED,
+                &pb::RelationEnded {
+                    relation_id: relation.0.to_string(),
+                    r#type: wire::relation_type(*type_).into(),
+                    customer_id: from.to_string(),
+                    related_customer_id: to.to_string(),
+                    end_time: Some(timestamp::to_proto(*ended_at)),
+                },
+            ),
+            CustomerEvent::DescendantAdded {
+                customer,
+                relation,
+                type_,
+                descendant,
+                started_at,
+            } => Encoded::v1(
+                DESCENDANT_ADDED,
+                &pb::DescendantAdded {
+                    customer_id: customer.to_string(),
+                    relation_id: relation.0.to_string(),
+                    r#type: wire::relation_type(*type_).into(),
+                    descendant_id: descendant.to_string(),
+                    start_time: Some(timestamp::to_proto(*started_at)),
+                },
+            ),
             CustomerEvent::LifecycleStageChanged {
                 customer,
                 previous,
@@ -215,6 +262,9 @@ impl Stored for Customer {
             (OWNER_ASSIGNED, 1) => owner_assigned(event),
             (OWNER_RELEASED, 1) => owner_released(event),
             (TEAM_ASSIGNED, 1) => team_assigned(event),
+            (RELATION_ADDED, 1) => relation_added(event),
+            (RELATION_ENDED, 1) => relation_ended(event),
+            (DESCENDANT_ADDED, 1) => descendant_added(event),
             (LIFECYCLE_STAGE_CHANGED, 1) => lifecycle_stage_changed(event),
             _ => Err(DecodeError::unknown(event)),
         }
@@ -239,6 +289,9 @@ impl Stored for Customer {
             | CustomerEvent::TeamAssigned {
                 assigned_at: at, ..
             } => Some(*at),
+            CustomerEvent::RelationAdded { relation } => Some(relation.period.start),
+            CustomerEvent::RelationEnded { ended_at: at, .. }
+            | CustomerEvent::DescendantAdded { started_at: at, .. } => Some(*at),
             CustomerEvent::LifecycleStageChanged { lifecycle, .. } => Some(lifecycle.since),
             CustomerEvent::ProfileUpdated { .. } => None,
         }

@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::{
     claim::IDENTIFIER_CLAIMED,
     customer::{
-        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_REGISTERED, IDENTIFIER_ADDED,
-        LIFECYCLE_STAGE_CHANGED, OWNER_ASSIGNED, OWNER_RELEASED, PROFILE_UPDATED, TEAM_ASSIGNED,
+        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_REGISTERED, DESCENDANT_ADDED,
+        IDENTIFIER_ADDED, LIFECYCLE_STAGE_CHANGED, OWNER_ASSIGNED, OWNER_RELEASED, PROFILE_UPDATED,
+        RELATION_ADDED, RELATION_ENDED, TEAM_ASSIGNED,
     },
 };
 use crate::domain::{
@@ -28,6 +29,7 @@ use crate::domain::{
     office::Owner,
     place::{Country, Locale, TimeZone},
     profile::{Affiliation, Change, Kind, Profile, ProfileChange},
+    relation::{Period, Relation, RelationId, RelationType},
 };
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0xC));
@@ -250,6 +252,50 @@ fn lifecycle_stage_changed_v1() {
     };
     let golden = include_bytes!("../../tests/golden/lifecycle_stage_changed.v1.bin");
     is_golden::<Customer>(&event, LIFECYCLE_STAGE_CHANGED, golden);
+}
+
+const RELATION: RelationId = RelationId(Uuid::from_u128(0x4E));
+const OTHER: CustomerId = CustomerId(Uuid::from_u128(0xC2));
+
+#[test]
+fn relation_added_v1() {
+    let event = CustomerEvent::RelationAdded {
+        relation: Relation {
+            id: RELATION,
+            type_: RelationType::SubsidiaryOf,
+            from: CUSTOMER,
+            to: OTHER,
+            period: Period::from(AT),
+        },
+    };
+    let golden = include_bytes!("../../tests/golden/relation_added.v1.bin");
+    is_golden::<Customer>(&event, RELATION_ADDED, golden);
+}
+
+#[test]
+fn relation_ended_v1() {
+    let event = CustomerEvent::RelationEnded {
+        relation: RELATION,
+        type_: RelationType::SubsidiaryOf,
+        from: CUSTOMER,
+        to: OTHER,
+        ended_at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/relation_ended.v1.bin");
+    is_golden::<Customer>(&event, RELATION_ENDED, golden);
+}
+
+#[test]
+fn descendant_added_v1() {
+    let event = CustomerEvent::DescendantAdded {
+        customer: CUSTOMER,
+        relation: RELATION,
+        type_: RelationType::ReferredBy,
+        descendant: OTHER,
+        started_at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/descendant_added.v1.bin");
+    is_golden::<Customer>(&event, DESCENDANT_ADDED, golden);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod command;
 mod event;
 mod life;
+mod relations;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,7 @@ use super::{
     lifecycle::Lifecycle,
     office::Office,
     profile::{Affiliation, Kind, Profile, ProfileChange},
+    relation::Relation,
 };
 
 /// A customer.
@@ -32,6 +34,7 @@ pub(crate) struct Customer {
     /// There is one from the registration on.
     lifecycle: Option<Lifecycle>,
     office: Office,
+    relations: Vec<Relation>,
 }
 
 /// What was fixed when the customer was registered.
@@ -248,6 +251,14 @@ impl Aggregate for Customer {
             CustomerCommand::AssignOwner { owner, at } => self.assign_owner(owner, *at),
             CustomerCommand::ReleaseOwner { at } => self.release_owner(*at),
             CustomerCommand::AssignTeam { team, at } => self.assign_team(team.as_ref(), *at),
+            CustomerCommand::AddRelation {
+                relation,
+                related_kind,
+                above,
+            } => self.add_relation(relation, *related_kind, above),
+            CustomerCommand::TakeRelation(relation) => self.take_relation(relation),
+            CustomerCommand::NoteDescendant(relation) => self.note_descendant(relation),
+            CustomerCommand::EndRelation { relation, at } => self.end_relation(*relation, *at),
             CustomerCommand::ChangeStage { stage, reason, at } => {
                 self.change_stage(*stage, reason.as_ref(), *at)
             }
@@ -306,6 +317,12 @@ impl Aggregate for Customer {
             CustomerEvent::TeamAssigned {
                 team, assigned_at, ..
             } => self.office.set_team(team.clone(), *assigned_at),
+            CustomerEvent::RelationAdded { relation } => self.relations.push(*relation),
+            CustomerEvent::RelationEnded {
+                relation, ended_at, ..
+            } => self.end(*relation, *ended_at),
+            // The version counts it, which is all that it is for.
+            CustomerEvent::DescendantAdded { .. } => {}
             CustomerEvent::LifecycleStageChanged { lifecycle, .. } => {
                 self.lifecycle = Some(lifecycle.clone());
             }

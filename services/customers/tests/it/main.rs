@@ -11,6 +11,7 @@ mod privacy;
 mod profiles;
 mod refusals;
 mod registration;
+mod relations;
 mod repeats;
 mod requests;
 mod stack;

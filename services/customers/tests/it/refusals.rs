@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     requests::{
-        addition, assign_owner, assign_team, ayse, change_stage, consent, email, external,
-        list_changes, moment, phone, register, registration, release_owner, tckn, update, vkn,
-        withdrawal,
+        add_relation, addition, assign_owner, assign_team, ayse, change_stage, consent, email,
+        end_relation, external, list_changes, moment, phone, register, registration, release_owner,
+        tckn, update, vkn, walk, withdrawal,
     },
     stack::{Client, Stack},
 };
@@ -95,6 +95,20 @@ macro_rules! each_call {
         }
         {
             let $call = $client.list_changes(list_changes($id));
+            $check
+        }
+        let other = Uuid::from_u128(9).to_string();
+        let refers = pb::RelationType::ReferredBy;
+        {
+            let $call = $client.add_relation(add_relation($id, refers, &other));
+            $check
+        }
+        {
+            let $call = $client.end_relation(end_relation($id, &other));
+            $check
+        }
+        {
+            let $call = $client.walk_relations(walk($id, refers));
             $check
         }
     }};
@@ -439,5 +453,41 @@ async fn refuses_a_malformed_owner_team_stage_or_history() {
         ..list_changes(&id)
     };
     malformed(&stack, &["page_token"], client.list_changes(page)).await;
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refuses_a_malformed_relation() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let id = register(&mut client, registration()).await;
+    let later = moment(clock::now() + Duration::hours(1));
+    let nothing = pb::RelationType::Unspecified;
+    let add = pb::AddRelationRequest {
+        start_time: later,
+        ..add_relation("x", nothing, &Uuid::nil().to_string())
+    };
+    let fields = ["customer_id", "type", "related_customer_id", "start_time"];
+    malformed(&stack, &fields, client.add_relation(add)).await;
+    let end = pb::EndRelationRequest {
+        end_time: later,
+        ..end_relation(&id, "x")
+    };
+    malformed(
+        &stack,
+        &["relation_id", "end_time"],
+        client.end_relation(end),
+    )
+    .await;
+    let out_of_time = prost_types::Timestamp {
+        seconds: i64::MAX,
+        nanos: 0,
+    };
+    let follow = pb::WalkRelationsRequest {
+        as_of: Some(out_of_time),
+        ..walk("x", nothing)
+    };
+    let fields = ["customer_id", "type", "as_of"];
+    malformed(&stack, &fields, client.walk_relations(follow)).await;
     stack.stop().await;
 }

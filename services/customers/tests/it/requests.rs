@@ -188,3 +188,43 @@ pub(crate) fn list_changes(customer_id: &str) -> pb::ListChangesRequest {
         ..pb::ListChangesRequest::default()
     }
 }
+
+pub(crate) fn business(name: &str) -> pb::RegisterCustomerRequest {
+    pb::RegisterCustomerRequest {
+        kind: pb::CustomerKind::Business.into(),
+        profile: Some(pb::Profile {
+            legal_name: name.to_owned(),
+            ..pb::Profile::default()
+        }),
+        ..pb::RegisterCustomerRequest::default()
+    }
+}
+
+pub(crate) fn add_relation(
+    customer_id: &str,
+    r#type: pb::RelationType,
+    related: &str,
+) -> pb::AddRelationRequest {
+    pb::AddRelationRequest {
+        customer_id: customer_id.to_owned(),
+        r#type: r#type.into(),
+        related_customer_id: related.to_owned(),
+        ..pb::AddRelationRequest::default()
+    }
+}
+
+pub(crate) fn end_relation(customer_id: &str, relation_id: &str) -> pb::EndRelationRequest {
+    pb::EndRelationRequest {
+        customer_id: customer_id.to_owned(),
+        relation_id: relation_id.to_owned(),
+        ..pb::EndRelationRequest::default()
+    }
+}
+
+pub(crate) fn walk(customer_id: &str, r#type: pb::RelationType) -> pb::WalkRelationsRequest {
+    pb::WalkRelationsRequest {
+        customer_id: customer_id.to_owned(),
+        r#type: r#type.into(),
+        as_of: None,
+    }
+}

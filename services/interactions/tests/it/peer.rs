@@ -185,6 +185,27 @@ impl CustomersService for Customers {
         not_part_of_the_test()
     }
 
+    async fn add_relation(
+        &self,
+        _: Request<pb::AddRelationRequest>,
+    ) -> Result<Response<pb::AddRelationResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn end_relation(
+        &self,
+        _: Request<pb::EndRelationRequest>,
+    ) -> Result<Response<pb::EndRelationResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn walk_relations(
+        &self,
+        _: Request<pb::WalkRelationsRequest>,
+    ) -> Result<Response<pb::WalkRelationsResponse>, Status> {
+        not_part_of_the_test()
+    }
+
     async fn list_customers(
         &self,
         _: Request<pb::ListCustomersRequest>,

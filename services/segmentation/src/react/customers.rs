@@ -18,7 +18,7 @@ use crate::{
 const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 const PROFILE_UPDATED: &str = "vefa.customers.v1.ProfileUpdated";
 /// What else happens to customers; no rule looks at it.
-const IRRELEVANT: [&str; 8] = [
+const IRRELEVANT: [&str; 11] = [
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
     "vefa.customers.v1.ConsentRecorded",
@@ -27,6 +27,9 @@ const IRRELEVANT: [&str; 8] = [
     "vefa.customers.v1.OwnerReleased",
     "vefa.customers.v1.TeamAssigned",
     "vefa.customers.v1.LifecycleStageChanged",
+    "vefa.customers.v1.RelationAdded",
+    "vefa.customers.v1.RelationEnded",
+    "vefa.customers.v1.DescendantAdded",
 ];
 
 /// Keeps the rows of `customer_fact`, and evaluates whoever is new or changed.

@@ -1,5 +1,7 @@
 //! What may be asked of a customer's record.
 
+use std::collections::BTreeSet;
+
 use aggregate::CustomerId;
 use time::OffsetDateTime;
 
@@ -10,6 +12,7 @@ use crate::domain::{
     lifecycle::Stage,
     office::Owner,
     profile::{Affiliation, Kind, Profile, ProfileChange},
+    relation::{Relation, RelationId},
 };
 
 /// What may be asked.
@@ -60,6 +63,26 @@ pub(crate) enum CustomerCommand {
     AssignTeam {
         /// Which.
         team: Option<Label>,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Relates the customer, who is the first of the two, to another.
+    AddRelation {
+        /// The relation.
+        relation: Relation,
+        /// What the other is.
+        related_kind: Kind,
+        /// Who stands above the other meanwhile, where the relation makes a hierarchy; itself among them.
+        above: BTreeSet<CustomerId>,
+    },
+    /// Relates the customer, who is the second of the two, as the first has decided.
+    TakeRelation(Relation),
+    /// Takes note of one who came to stand below the customer through others.
+    NoteDescendant(Relation),
+    /// Ends a relation.
+    EndRelation {
+        /// Which.
+        relation: RelationId,
         /// When.
         at: OffsetDateTime,
     },

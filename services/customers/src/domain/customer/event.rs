@@ -11,6 +11,7 @@ use crate::domain::{
     lifecycle::{Lifecycle, Stage},
     office::Owner,
     profile::{Affiliation, Kind, Profile, ProfileChange},
+    relation::{Relation, RelationId, RelationType},
 };
 
 /// What can have happened to a customer.
@@ -96,6 +97,37 @@ pub(crate) enum CustomerEvent {
         /// Since when.
         assigned_at: OffsetDateTime,
     },
+    /// The customer is related to another.
+    RelationAdded {
+        /// How, and since when.
+        relation: Relation,
+    },
+    /// The customer is no longer related to another.
+    RelationEnded {
+        /// Which relation.
+        relation: RelationId,
+        /// What it was.
+        type_: RelationType,
+        /// The first of the two.
+        from: CustomerId,
+        /// The second.
+        to: CustomerId,
+        /// Until when.
+        ended_at: OffsetDateTime,
+    },
+    /// Somebody came to stand below the customer through others.
+    DescendantAdded {
+        /// Below whom.
+        customer: CustomerId,
+        /// The relation by which it came.
+        relation: RelationId,
+        /// What it is.
+        type_: RelationType,
+        /// Who came.
+        descendant: CustomerId,
+        /// Since when.
+        started_at: OffsetDateTime,
+    },
     /// The customer came to another stage of life.
     LifecycleStageChanged {
         /// Who.
@@ -153,6 +185,30 @@ pub(crate) enum CustomerRejection {
     /// Somebody was lost and nobody says why.
     #[error("a loss needs a reason")]
     ReasonRequired,
+    /// The relation would lead back to where it begins.
+    #[error("the relation would lead back to the customer itself")]
+    RelationCycle,
+    /// One is a person and should be a business, or the other way round.
+    #[error("{0:?} does not relate what these two are")]
+    RelationKinds(RelationType),
+    /// The two are related so already.
+    #[error("the two are related so at that time already")]
+    RelationExists,
+    /// A business belongs to one parent company at a time.
+    #[error("the business belongs to another parent company at that time")]
+    ParentExists,
+    /// Nobody is referred twice.
+    #[error("the customer was referred by somebody already")]
+    ReferrerExists,
+    /// The customer has no such relation.
+    #[error("the customer has no such relation")]
+    NoSuchRelation(RelationId),
+    /// It ended at another moment.
+    #[error("the relation ended at another moment already")]
+    RelationEnded,
+    /// Who referred whom does not change.
+    #[error("a referral does not end")]
+    RelationPermanent,
     /// Something later was told already.
     #[error("it is before {last}, which was told already")]
     OutOfOrder {
