@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use crate::{
     EventLog,
-    codec::Stored,
+    codec::{DecodeError, Stored},
     error::LogError,
     event::{Append, NewEvent, StoredEvent, Stream, Write},
     keys::NewSubjectKey,
     seal::{Seal, SubjectCipher},
+    snapshot::{self, Kept, Snapshot, Tail},
     states::Slot,
     token::ConsistencyToken,
     writer::WriteOutcome,
@@ -122,6 +123,51 @@ pub struct Loaded<A> {
 }
 
 impl<A: Stored> Loaded<A> {
+    fn fold(&mut self, event: &StoredEvent) -> Result<(), DecodeError> {
+        self.state.evolve(&A::decode(event, &self.cipher)?);
+        self.version = event.version;
+        self.position = event.position;
+        Ok(())
+    }
+
+    /// Takes over the state that was kept behind `last`; false when it cannot be read.
+    fn begin_at(&mut self, format: &Snapshot<A>, state: Vec<u8>, last: &StoredEvent) -> bool {
+        // Of somebody who was erased it is gone with the key.
+        if self.stream.subject.is_some() && self.cipher.is_destroyed() {
+            return false;
+        }
+        let opened = snapshot::open(&self.stream, last.version, state, &self.cipher);
+        let Some(state) = opened.and_then(|state| (format.decode)(&state)) else {
+            tracing::warn!(
+                aggregate = A::TYPE,
+                stream_id = %self.stream.id,
+                version = last.version,
+                "a snapshot cannot be read; the stream is folded from its beginning"
+            );
+            return false;
+        };
+        self.state = state;
+        self.version = last.version;
+        self.position = last.position;
+        true
+    }
+
+    /// The state as it is to be kept, with the event that it stands behind; none when it cannot be sealed.
+    fn kept(&self, format: &Snapshot<A>, last: &StoredEvent) -> Option<Kept> {
+        // What a key seals that is not stored opens for nobody.
+        if self.new_key.is_some() {
+            return None;
+        }
+        let state = (format.encode)(&self.state);
+        Kept::seal(
+            &self.stream,
+            last,
+            format.schema_version,
+            state,
+            &self.cipher,
+        )
+    }
+
     /// Decides `command` on this state, encodes the events that follow, and takes them over into the state.
     ///
     /// # Errors
@@ -181,10 +227,31 @@ impl EventLog {
     /// # Errors
     /// When the database or the key service fails, or an event cannot be read.
     pub async fn load<A: Stored>(&self, stream: &Stream) -> Result<Loaded<A>, LogError> {
-        self.load_as_of(stream, None).await
+        let Some(format) = A::SNAPSHOT else {
+            return self.load_as_of(stream, None).await;
+        };
+        // The events before the key: a key that is made because there is none must not meet events that another has sealed.
+        let Tail { kept, mut events } = self.read_tail(stream, format.schema_version).await?;
+        let mut loaded = self.fresh::<A>(stream).await?;
+        if let Some((state, last)) = kept
+            && !loaded.begin_at(&format, state, &last)
+        {
+            events = self.read_stream(stream).await?;
+        }
+        for event in &events {
+            loaded.fold(event)?;
+        }
+        if events.len() >= self.inner.snapshot_tail_events_min
+            && let Some(last) = events.last()
+            && let Some(kept) = loaded.kept(&format, last)
+        {
+            self.inner.snapshots.keep(kept);
+        }
+        Ok(loaded)
     }
 
-    /// Loads and folds what had happened in a stream by a moment (inclusive), or all when there is none.
+    /// Loads and folds what had happened in a stream by a moment (inclusive), or all when there is none. Always from the first event: what
+    /// is recorded late may have happened early, so that what a snapshot holds need not have happened by then.
     ///
     /// # Errors
     /// As for [`EventLog::load`].
@@ -194,29 +261,13 @@ impl EventLog {
         as_of: Option<OffsetDateTime>,
     ) -> Result<Loaded<A>, LogError> {
         let events = self.read_stream(stream).await?;
-        let (cipher, new_key) = match stream.subject {
-            Some(subject) => self.subject_cipher(&stream.tenant, subject).await?,
-            None => (SubjectCipher::none(&stream.tenant), None),
-        };
-        let mut state = A::default();
-        let mut version = 0;
-        let mut position = 0;
+        let mut loaded = self.fresh::<A>(stream).await?;
         for event in &events {
-            if as_of.is_some_and(|as_of| event.occurred_at > as_of) {
-                continue;
+            if as_of.is_none_or(|as_of| event.occurred_at <= as_of) {
+                loaded.fold(event)?;
             }
-            state.evolve(&A::decode(event, &cipher)?);
-            version = event.version;
-            position = event.position;
         }
-        Ok(Loaded {
-            state,
-            version,
-            position,
-            stream: stream.clone(),
-            cipher,
-            new_key,
-        })
+        Ok(loaded)
     }
 
     /// The beginning of a stream that is expected not to exist, without asking whether it does: an append to one that does

@@ -10,6 +10,7 @@ mod ledger;
 mod parking;
 mod projecting;
 mod rebuilding;
+mod snapshots;
 mod timers;
 mod upcasting;
 mod verify;

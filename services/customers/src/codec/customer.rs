@@ -1,9 +1,11 @@
 //! Events of a customer. Names and identifiers are sealed.
 
+mod snapshot;
+
 use bytes::Bytes;
 use contracts::customers::v1 as pb;
 use event_log::{
-    DecodeError, Encoded, Seal, SealError, Stored, StoredEvent, SubjectCipher, timestamp,
+    DecodeError, Encoded, Seal, SealError, Snapshot, Stored, StoredEvent, SubjectCipher, timestamp,
 };
 use time::OffsetDateTime;
 
@@ -33,6 +35,8 @@ const LEGAL_NAME: &str = "legal_name";
 const VALUE: &str = "value";
 
 impl Stored for Customer {
+    const SNAPSHOT: Option<Snapshot<Self>> = Some(snapshot::FORMAT);
+
     fn encode(event: &CustomerEvent, seal: &Seal<'_>) -> Result<Encoded, SealError> {
         Ok(match event {
             CustomerEvent::Registered {

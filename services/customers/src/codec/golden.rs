@@ -174,6 +174,59 @@ fn consent_withdrawn_v1() {
 }
 
 #[test]
+fn a_customer_is_kept_as_ever() {
+    let recorded = |event_id| CustomerEvent::ConsentRecorded {
+        customer: CUSTOMER,
+        scope: SCOPE,
+        grant: Grant {
+            legal_basis: LegalBasis::LegitimateInterest,
+            wording_version: label("2026-01"),
+            source: label("web-form"),
+            evidence: Some(Reference::parse("doc/17").unwrap()),
+        },
+        given_at: AT,
+        event_id: Some(event_id),
+    };
+    let withdrawn = CustomerEvent::ConsentWithdrawn {
+        customer: CUSTOMER,
+        scope: SCOPE,
+        source: label("phone"),
+        withdrawn_at: AT + time::Duration::DAY,
+        event_id: Some(Uuid::from_u128(0xF)),
+    };
+    let external = OwnedIdentifier {
+        claim: ClaimId(Uuid::from_u128(0x2D)),
+        type_: IdentifierType::External,
+        identifier: Some(Identifier::from_stored(
+            IdentifierType::External,
+            "K-17".to_owned(),
+            "erp".to_owned(),
+        )),
+    };
+    let business = CustomerEvent::ProfileUpdated {
+        customer: CUSTOMER,
+        change: ProfileChange {
+            legal_name: Change::Set(name("Yılmaz A.Ş.")),
+            ..ProfileChange::default()
+        },
+    };
+    let customer = Customer::fold([
+        &registered(),
+        &business,
+        &added(),
+        &CustomerEvent::IdentifierAdded {
+            customer: CUSTOMER,
+            identifier: external,
+            added_at: AT,
+        },
+        &recorded(EVENT_ID),
+        &withdrawn,
+    ]);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    testing::snapshot::assert_golden_snapshot(&customer, &folder);
+}
+
+#[test]
 fn a_destroyed_key_takes_names_and_identifiers_with_it_and_nothing_else() {
     let golden = include_bytes!("../../tests/golden/customer_registered.v1.bin");
     let nobody = SubjectCipher::none(&tenant());

@@ -40,6 +40,21 @@ pub(crate) struct Registration {
 }
 
 impl Customer {
+    /// The customer that these parts make: what folding the stream would give.
+    pub(crate) fn of(
+        registration: Option<Registration>,
+        profile: Profile,
+        identifiers: Vec<OwnedIdentifier>,
+        consents: BTreeMap<ConsentScope, ConsentHistory>,
+    ) -> Self {
+        Self {
+            registration,
+            profile,
+            identifiers,
+            consents,
+        }
+    }
+
     /// The registration; none for somebody who is not a customer.
     #[must_use]
     pub(crate) fn registration(&self) -> Option<&Registration> {
