@@ -13,6 +13,12 @@ pub(crate) fn copy() -> bool {
     false
 }
 
+/// A running relay does not look whether its stream is what it made of it.
+pub(crate) fn undisturbed() -> bool {
+    fail::fail_point!("broken-undisturbed", |_| true);
+    false
+}
+
 /// A follower passes over what its stream lacks.
 pub(crate) fn hole() -> bool {
     fail::fail_point!("broken-hole", |_| true);

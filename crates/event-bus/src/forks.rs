@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use aggregate::Partition;
-use async_nats::jetstream::{consumer::pull::OrderedConfig, stream::Stream};
+use async_nats::jetstream::stream::Stream;
 use event_log::EventLog;
 use futures::StreamExt as _;
 
-use crate::{bus::Bus, envelope::receive, error::BusError, tail::Tail};
+use crate::{bus::Bus, error::BusError, messages, tail::Tail};
 
 /// Messages whose ids are compared with the log at once.
 const COMPARED_AT_ONCE: usize = 1000;
@@ -21,17 +21,7 @@ pub(crate) async fn find_forks(
     tail: &Tail,
 ) -> Result<BTreeMap<Partition, i64>, BusError> {
     let mut forks = BTreeMap::new();
-    let config = OrderedConfig {
-        headers_only: true,
-        ..OrderedConfig::default()
-    };
-    let messages = stream
-        .create_consumer(config)
-        .await
-        .map_err(BusError::nats("creating an ordered consumer"))?
-        .messages()
-        .await
-        .map_err(BusError::nats("reading the stream"))?;
+    let messages = messages::headers(stream).await?;
     let mut chunks = messages.ready_chunks(COMPARED_AT_ONCE);
     let mut last_sequence = 0;
     while last_sequence < tail.last_sequence {
@@ -42,19 +32,8 @@ pub(crate) async fn find_forks(
         let mut seen = Vec::with_capacity(chunk.len());
         for message in chunk {
             let message = message.map_err(BusError::nats("reading the stream"))?;
-            last_sequence = message
-                .info()
-                .map_err(BusError::nats("reading a message's place"))?
-                .stream_sequence;
-            let headers = message.headers.as_ref();
-            let payload = message.payload.clone();
-            let event = receive(&message.subject, headers, payload, last_sequence)
-                .map_err(|error| BusError::Foreign {
-                    stream: bus.stream_name(log.name()),
-                    sequence: last_sequence,
-                    reason: error.to_string(),
-                })?
-                .event;
+            let (sequence, event) = messages::event_of(bus, log.name(), &message)?;
+            last_sequence = sequence;
             seen.push((event.partition, event.position, event.event_id));
         }
         for (partition, position) in log.last_shared(&seen).await? {

@@ -11,16 +11,18 @@
 
 mod broken;
 mod bus;
+mod compare;
 mod envelope;
 mod error;
 mod follower;
 mod forks;
+mod messages;
 mod relay;
 mod tail;
 mod verify;
-mod whole;
 
 pub use bus::{Bus, BusOptions};
+pub use compare::compare_whole;
 pub use envelope::event_type_token;
 pub use error::BusError;
 pub use follower::{
@@ -28,4 +30,3 @@ pub use follower::{
 };
 pub use relay::{Relay, RelayOptions};
 pub use verify::StreamEnd;
-pub use whole::compare_whole;

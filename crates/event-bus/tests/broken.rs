@@ -32,6 +32,8 @@ async fn relays_that_publish_wherever_the_stream_ends_are_found_out() {
     let ground = Ground::new("broken_sequence").await;
     ground.append(20, 30).await;
     fail::cfg("broken-expected-sequence", "return").unwrap();
+    // Looking at the stream, each would soon put right what the others did to it.
+    fail::cfg("broken-undisturbed", "return").unwrap();
     // Each believes that it is the one, and waits long after it has met the other.
     let relays: Vec<Running> = (0..3)
         .map(|_| {
@@ -97,6 +99,45 @@ async fn a_stream_that_is_ahead_of_a_restored_log_is_found() {
     );
     ground.database.drop().await.unwrap();
     scenario.teardown();
+}
+
+#[tokio::test]
+async fn a_stream_that_was_emptied_under_a_relay_that_does_not_look_is_found() {
+    let scenario = FailScenario::setup();
+    let ground = Ground::new("broken_undisturbed").await;
+    ground.append(3, 2).await;
+    let relay = ground.relay();
+    ground.wait_relayed(6).await;
+    fail::cfg("broken-undisturbed", "return").unwrap();
+    ground.stream().await.purge().await.unwrap();
+    // With each renewal of its lease it would look.
+    for _ in 0..3 {
+        let before = lease_until(&ground).await;
+        eventually(Duration::from_secs(20), "the lease is renewed", || async {
+            (lease_until(&ground).await > before).then_some(())
+        })
+        .await;
+    }
+    // Behind what is no more, JetStream takes what comes next.
+    ground.append_to([0], 1).await;
+    ground.wait_relayed(1).await;
+    assert_eq!(
+        findings(&ground).await,
+        ["the stream holds 1 messages, but its positions make 3"]
+    );
+    fail::remove("broken-undisturbed");
+    ground.wait_relayed(7).await;
+    relay.stop().await;
+    assert_eq!(findings(&ground).await, [""; 0]);
+    ground.database.drop().await.unwrap();
+    scenario.teardown();
+}
+
+async fn lease_until(ground: &Ground) -> Option<time::OffsetDateTime> {
+    sqlx::query_scalar("select max(lease_until) from checkpoint where projection = 'relay'")
+        .fetch_one(ground.log.pool())
+        .await
+        .unwrap()
 }
 
 #[tokio::test]

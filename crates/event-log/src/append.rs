@@ -111,6 +111,10 @@ impl<'a> Columns<'a> {
                 columns.add_command(unit, tenant, key, response, write.appends.first());
             }
         }
+        if broken::version() {
+            // Without these nothing is stale.
+            columns.stream_expected.clear();
+        }
         let skipped = i64::from(broken::positions());
         (columns.head_partition, columns.head_events) = events_of
             .into_iter()

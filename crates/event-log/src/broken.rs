@@ -30,3 +30,45 @@ pub(crate) fn checkpoint() -> bool {
     fail::fail_point!("broken-checkpoint", |_| true);
     false
 }
+
+/// An append is written at whatever version its stream is.
+pub(crate) fn version() -> bool {
+    fail::fail_point!("broken-version", |_| true);
+    false
+}
+
+/// Whoever lost the lease writes all the same.
+pub(crate) fn fence() -> bool {
+    fail::fail_point!("broken-fence", |_| true);
+    false
+}
+
+/// Events of a parked stream do not wait for those before them.
+pub(crate) fn parked() -> bool {
+    fail::fail_point!("broken-parked", |_| true);
+    false
+}
+
+/// An event that is not known is passed over.
+pub(crate) fn unknown() -> bool {
+    fail::fail_point!("broken-unknown", |_| true);
+    false
+}
+
+/// Rebuilt tables take their place while the live projection goes on.
+pub(crate) fn takeover() -> bool {
+    fail::fail_point!("broken-takeover", |_| true);
+    false
+}
+
+/// A timer that fires stays.
+pub(crate) fn timer_taken() -> bool {
+    fail::fail_point!("broken-timer-taken", |_| true);
+    false
+}
+
+/// A timer is taken away before its effect, in a transaction of its own.
+pub(crate) fn timer_whole() -> bool {
+    fail::fail_point!("broken-timer-whole", |_| true);
+    false
+}

@@ -6,7 +6,7 @@ use aggregate::{PARTITIONS, Partition};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{projection::ProjectionError, read::partition_of};
+use crate::{broken, projection::ProjectionError, read::partition_of};
 
 /// How far a projection has come in one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -219,7 +219,7 @@ impl Checkpoints {
         .bind(&sequences)
         .execute(connection)
         .await?;
-        if moved.rows_affected() == moves.len() as u64 {
+        if moved.rows_affected() == moves.len() as u64 || broken::fence() {
             Ok(())
         } else {
             Err(ProjectionError::Overtaken)

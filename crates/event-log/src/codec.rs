@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use crate::{
     event::StoredEvent,
     seal::{Seal, SealError, SubjectCipher},
+    snapshot::Snapshot,
 };
 
 /// An event as bytes.
@@ -33,6 +34,9 @@ impl Encoded {
 
 /// An aggregate whose events can be stored.
 pub trait Stored: Aggregate {
+    /// How the folded state is kept, for streams that grow so long that folding them takes its time; none for those that stay short.
+    const SNAPSHOT: Option<Snapshot<Self>> = None;
+
     /// Encodes an event, sealing its personal fields.
     ///
     /// # Errors

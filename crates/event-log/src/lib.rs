@@ -24,6 +24,7 @@ mod read;
 pub mod rebuild;
 mod recent;
 mod seal;
+mod snapshot;
 mod states;
 mod status;
 mod sweep;
@@ -47,6 +48,7 @@ pub use live::{Held, Live};
 pub use projection::{AnyProjection, Projection, ProjectionError, Table};
 pub use projector::{Projector, ProjectorOptions};
 pub use seal::{Seal, SealError, SubjectCipher};
+pub use snapshot::Snapshot;
 pub use status::{Owner, Paused, Status, status};
 pub use timer::{Timer, TimerHandler, TimerKey, TimerOptions, Timers, cancel_in, schedule_in};
 pub use token::{ConsistencyToken, InvalidToken};
@@ -61,7 +63,7 @@ use std::{
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::{recent::Recent, states::States, writer::Writers};
+use crate::{recent::Recent, snapshot::Snapshots, states::States, writer::Writers};
 
 /// How a log works. Every queue and batch has a limit.
 #[derive(Clone, Debug)]
@@ -86,6 +88,8 @@ pub struct LogOptions {
     pub key_cache_entries_max: u64,
     /// Streams whose folded state is kept in memory for the next command.
     pub state_cache_entries_max: u64,
+    /// Events that a load folds before the state that they make is kept, so that the next load need not fold them again.
+    pub snapshot_tail_events_min: usize,
 }
 
 impl Default for LogOptions {
@@ -101,6 +105,7 @@ impl Default for LogOptions {
             batch_commands_max: 512,
             key_cache_entries_max: 10_000,
             state_cache_entries_max: 10_000,
+            snapshot_tail_events_min: 100,
         }
     }
 }
@@ -117,6 +122,8 @@ struct Inner {
     keys: Keys,
     writers: Writers,
     states: States,
+    snapshots: Snapshots,
+    snapshot_tail_events_min: usize,
     appended: Arc<Notify>,
     recent: Arc<Recent>,
     epoch: AtomicI32,
@@ -166,6 +173,7 @@ impl EventLog {
         let recent = Arc::new(Recent::default());
         let writers = Writers::start(&pool.connect_options(), options, &appended, &recent);
         let keys = Keys::new(pool.clone(), key_service, options.key_cache_entries_max);
+        let snapshots = Snapshots::start(pool.clone());
         Ok(Self {
             inner: Arc::new(Inner {
                 name,
@@ -173,6 +181,8 @@ impl EventLog {
                 keys,
                 writers,
                 states: States::new(options.state_cache_entries_max),
+                snapshots,
+                snapshot_tail_events_min: options.snapshot_tail_events_min,
                 appended,
                 recent,
                 epoch: AtomicI32::new(epoch),
@@ -211,6 +221,7 @@ impl EventLog {
     /// Finishes what is in the mailboxes, then closes the connections.
     pub async fn close(&self) {
         self.inner.writers.close().await;
+        self.inner.snapshots.close().await;
         self.inner.pool.close().await;
     }
 }

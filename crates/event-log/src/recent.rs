@@ -1,7 +1,7 @@
 //! The last events that this process appended, so that those who follow the log need not read back what was just written.
 //!
 //! What is here was committed. A partition's events are without gaps; where somebody else appended in between, what was before is forgotten, and
-//! the database answers.
+//! the database answers. So it does once a writer has lost its connection: the database may have been restored to an earlier point.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use crate::event::{StoredEvent, Write, Written};
 
 /// How long an event is served from here. A database that is restored to an earlier point is away for longer, so that nothing is served that
-/// it does not have.
+/// it does not have, also when no writer notices.
 const LIFE: Duration = Duration::from_secs(2);
 /// Events of one partition, and the bytes of their payloads and metadata.
 const EVENTS_MAX: usize = 1024;
@@ -83,6 +83,13 @@ impl Recent {
         Some(wanted.map(|(_, event)| event.clone()).collect())
     }
 
+    /// Forgets everything.
+    pub(crate) fn forget(&self) {
+        for partition in Partition::all() {
+            self.of(partition).clear();
+        }
+    }
+
     fn of(&self, partition: Partition) -> MutexGuard<'_, Events> {
         self.0[usize::from(partition.number())]
             .lock()
@@ -91,14 +98,18 @@ impl Recent {
 }
 
 impl Events {
+    fn clear(&mut self) {
+        self.events.clear();
+        self.bytes = 0;
+    }
+
     fn push(&mut self, now: Instant, event: StoredEvent) {
         let follows = self
             .events
             .back()
             .is_some_and(|(_, last)| last.position + 1 == event.position);
         if !follows {
-            self.events.clear();
-            self.bytes = 0;
+            self.clear();
         }
         self.bytes += size(&event);
         self.events.push_back((now, event));

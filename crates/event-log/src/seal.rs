@@ -98,42 +98,53 @@ impl SubjectCipher {
             return Ok(None);
         };
         let broken = SealError::Broken { field };
-        let (Some(&FORMAT), Some(nonce), Some(ciphertext)) = (
-            sealed.first(),
-            sealed.get(1..=NONCE_LEN),
-            sealed.get(1 + NONCE_LEN..),
-        ) else {
-            return Err(broken);
-        };
-        let nonce = XNonce::try_from(nonce).map_err(|_| broken.clone())?;
-        let aad = self.aad(event_id, field);
-        let plain = XChaCha20Poly1305::new((&**key).into())
-            .decrypt(
-                &nonce,
-                Payload {
-                    msg: ciphertext,
-                    aad: &aad,
-                },
-            )
-            .map_err(|_| broken.clone())?;
+        let plain = Self::decrypt(key, &self.aad(event_id, field), sealed);
+        let plain = plain.ok_or_else(|| broken.clone())?;
         String::from_utf8(plain).map(Some).map_err(|_| broken)
+    }
+
+    /// Opens what [`SubjectCipher::seal_bytes`] sealed for this place; none when it was not, or when the key was destroyed.
+    pub(crate) fn open_bytes(&self, place: Uuid, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        Self::decrypt(self.key.as_ref()?, &self.aad(place, name), sealed)
+    }
+
+    fn decrypt(key: &DataKey, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (&FORMAT, nonce, msg) = (
+            sealed.first()?,
+            sealed.get(1..=NONCE_LEN)?,
+            sealed.get(1 + NONCE_LEN..)?,
+        ) else {
+            return None;
+        };
+        XChaCha20Poly1305::new((&**key).into())
+            .decrypt(&XNonce::try_from(nonce).ok()?, Payload { msg, aad })
+            .ok()
     }
 
     fn seal(&self, event_id: Uuid, field: &'static str, plain: &str) -> Result<Vec<u8>, SealError> {
         if plain.is_empty() {
             return Ok(Vec::new());
         }
+        self.seal_bytes(event_id, field, plain.as_bytes())
+    }
+
+    /// Seals bytes for a place that is no field of an event.
+    pub(crate) fn seal_bytes(
+        &self,
+        place: Uuid,
+        name: &str,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         let key = self.key.as_ref().ok_or(SealError::Destroyed)?;
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(|_| SealError::NoRandomness)?;
-        let aad = self.aad(event_id, field);
         let payload = Payload {
-            msg: plain.as_bytes(),
-            aad: &aad,
+            msg: plain,
+            aad: &self.aad(place, name),
         };
         let ciphertext = XChaCha20Poly1305::new((&**key).into())
             .encrypt(&XNonce::from(nonce), payload)
-            .expect("a short text is within what the cipher takes");
+            .expect("what is stored is within what the cipher takes");
         let mut sealed = Vec::with_capacity(1 + NONCE_LEN + ciphertext.len());
         sealed.push(FORMAT);
         sealed.extend_from_slice(&nonce);

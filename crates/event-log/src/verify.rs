@@ -53,6 +53,7 @@ pub async fn verify(
         positions(connection).await?,
         versions(connection).await?,
         commands(connection).await?,
+        snapshots(connection).await?,
         checkpoints(connection).await?,
         paused(connection).await?,
         parked(connection).await?,
@@ -123,6 +124,25 @@ async fn commands(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
     });
     Ok(Check::new(
         "every recorded command has its event",
+        findings.collect(),
+    ))
+}
+
+async fn snapshots(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
+    let found: Vec<(i16, String, i64)> = rows(
+        connection,
+        "select s.partition, s.stream_id::text, s.version from snapshot s
+         where not exists (
+            select from event e where e.partition = s.partition and e.tenant = s.tenant
+                and e.stream_id = s.stream_id and e.version = s.version)
+         order by 1, 2",
+    )
+    .await?;
+    let findings = found.into_iter().map(|(partition, stream, version)| {
+        format!("partition {partition}, stream {stream}: a snapshot of version {version}, which the stream does not have")
+    });
+    Ok(Check::new(
+        "no snapshot is ahead of its stream",
         findings.collect(),
     ))
 }

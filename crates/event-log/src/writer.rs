@@ -63,7 +63,11 @@ impl Writers {
             .map(|_| {
                 let (sender, receiver) = mpsc::channel(options.mailbox_commands_max);
                 let writer = Writer {
-                    connection: WriterConnection::new(connect, options.acquire_timeout),
+                    connection: WriterConnection::new(
+                        connect,
+                        options.acquire_timeout,
+                        Arc::clone(recent),
+                    ),
                     receiver,
                     waiting: VecDeque::new(),
                     met_conflict: false,

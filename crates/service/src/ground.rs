@@ -286,6 +286,7 @@ fn log_options(name: ServiceName, config: &Config) -> LogOptions {
         batch_commands_max: config.log.batch_commands_max,
         key_cache_entries_max: config.log.key_cache_entries_max,
         state_cache_entries_max: config.log.state_cache_entries_max,
+        snapshot_tail_events_min: config.log.snapshot_tail_events_min,
     }
 }
 

@@ -22,6 +22,8 @@ pub mod refusal;
 mod run_as;
 mod server_process;
 #[cfg(feature = "services")]
+pub mod snapshot;
+#[cfg(feature = "services")]
 pub mod stack;
 
 pub use database::{DatabaseError, TestDatabase};

@@ -100,6 +100,15 @@ pub(crate) fn verdict(verdict: Verdict) -> (pb::Verdict, pb::RefusalReason) {
     }
 }
 
+pub(crate) fn parse_verdict(verdict: i32, reason: i32) -> Option<Verdict> {
+    match pb::Verdict::try_from(verdict).ok()? {
+        pb::Verdict::Unspecified => None,
+        pb::Verdict::Contact => Some(Verdict::Contact),
+        pb::Verdict::Holdout => Some(Verdict::HoldOut),
+        pb::Verdict::Refused => parse_refusal(reason).map(Verdict::Refused),
+    }
+}
+
 /// An enum's number as the read model stores it.
 pub(crate) fn number(value: impl Into<i32>) -> i16 {
     i16::try_from(value.into()).expect("the enums of the protos have few values")

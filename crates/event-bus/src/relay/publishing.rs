@@ -70,6 +70,9 @@ impl Cursor {
     /// Whether the stream is the one that was opened and holds what it should. One that was deleted, truncated or restored refuses nothing
     /// as long as nothing is sent to it. Only to be asked when all that was sent is confirmed.
     pub(super) async fn is_undisturbed(&self) -> Result<bool, BusError> {
+        if broken::undisturbed() {
+            return Ok(true);
+        }
         let info = self
             .stream
             .get_info()

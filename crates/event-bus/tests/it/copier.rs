@@ -55,16 +55,26 @@ impl Copier {
     }
 
     pub(crate) fn follow(&self, ground: &Ground) -> Running {
+        self.follow_with(ground, Copy, Duration::from_millis(300))
+    }
+
+    /// Follows with another projection, which has the same table.
+    pub(crate) fn follow_with(
+        &self,
+        ground: &Ground,
+        projection: impl Projection,
+        lease: Duration,
+    ) -> Running {
         let options = FollowerOptions {
             batch_events_max: 20,
-            lease: Duration::from_millis(300),
+            lease,
             retry_delay: Duration::from_millis(20),
         };
         let follower = Follower::new(
             self.log.clone(),
             ground.bus.clone(),
             "numbers",
-            Copy,
+            projection,
             ground.log.clone(),
             options,
         );

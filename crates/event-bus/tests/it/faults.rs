@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use event_bus::{Follower, FollowerOptions};
 use event_log::{Projection, ProjectionError, StoredEvent};
 use sqlx::PgConnection;
 use testing::{NatsProgram, NatsServer, eventually};
@@ -16,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     copier::{Copier, Copy},
-    ground::{Ground, Running},
+    ground::Ground,
 };
 
 #[tokio::test]
@@ -106,23 +105,6 @@ impl Stopping {
             go_on: Arc::new(Semaphore::new(0)),
         }
     }
-
-    fn follow(&self, copier: &Copier, ground: &Ground, lease: Duration) -> Running {
-        let options = FollowerOptions {
-            batch_events_max: 1000,
-            lease,
-            retry_delay: Duration::from_millis(20),
-        };
-        let follower = Follower::new(
-            copier.log.clone(),
-            ground.bus.clone(),
-            "numbers",
-            self.clone(),
-            ground.log.clone(),
-            options,
-        );
-        Running::start(|stop| follower.run(stop))
-    }
 }
 
 impl Projection for Stopping {
@@ -158,10 +140,10 @@ async fn an_owner_that_stood_still_past_its_lease_writes_nothing() {
     ground.append(1, 5).await;
     ground.wait_relayed(5).await;
     let (first, second) = (Stopping::new(), Stopping::new());
-    let stopped = first.follow(&copier, &ground, Duration::from_millis(300));
+    let stopped = copier.follow_with(&ground, first.clone(), Duration::from_millis(300));
     wait_counted(&first.entered, "the first owner began to write").await;
     // It stands still as well, but well within its lease.
-    let successor = second.follow(&copier, &ground, Duration::from_secs(12));
+    let successor = copier.follow_with(&ground, second.clone(), Duration::from_secs(12));
     wait_counted(&second.entered, "the lease ran out").await;
     first.go_on.add_permits(1);
     wait_counted(&first.left, "the first owner went on").await;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod compare;
 mod copier;
 mod faults;
 mod following;
@@ -9,4 +10,3 @@ mod ground;
 mod parking;
 mod relaying;
 mod restoring;
-mod whole;

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use event_bus::{Follower, FollowerOptions};
 use event_log::{
     Append, DecodeError, NewEvent, Projection, ProjectionError, StoredEvent, Write, append_in,
     control::{self, Target},
@@ -66,20 +65,7 @@ impl Projection for Picky {
 }
 
 fn follow(picky: &Picky, copier: &Copier, ground: &Ground) -> Running {
-    let options = FollowerOptions {
-        batch_events_max: 20,
-        lease: Duration::from_millis(300),
-        retry_delay: Duration::from_millis(20),
-    };
-    let follower = Follower::new(
-        copier.log.clone(),
-        ground.bus.clone(),
-        "numbers",
-        picky.clone(),
-        ground.log.clone(),
-        options,
-    );
-    Running::start(|stop| follower.run(stop))
+    copier.follow_with(ground, picky.clone(), Duration::from_millis(300))
 }
 
 async fn append(ground: &Ground, n: u128, version: i64, type_: &'static str) {

@@ -6,7 +6,7 @@ use aggregate::{Partition, StreamId, TenantId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{event::StoredEvent, read::partition_of};
+use crate::{broken, event::StoredEvent, read::partition_of};
 
 /// A stream.
 pub(super) type Key = (Partition, TenantId, StreamId);
@@ -50,7 +50,7 @@ impl Parked {
 
     /// The events whose streams are not parked, and those that have to wait. Costs nothing while nothing is parked.
     pub(super) fn split<'a>(&self, events: &'a [StoredEvent]) -> Split<'a> {
-        let waits = |event: &StoredEvent| self.0.contains_key(&key(event));
+        let waits = |event: &StoredEvent| self.0.contains_key(&key(event)) && !broken::parked();
         if self.0.is_empty() || !events.iter().any(waits) {
             return (Cow::Borrowed(events), Vec::new());
         }

@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use super::{Fault, attempt, fault::tell, parked::Parked};
 use crate::{
+    broken,
     event::StoredEvent,
     projection::{Projection, ProjectionError},
 };
@@ -65,6 +66,7 @@ pub(super) async fn settle<'a, P: Projection>(
                 parked.add(&events[from]);
                 outcome.left.push((&events[from], tell(&error)));
             }
+            Fault::Unknown if broken::unknown() => {}
             Fault::Unknown => {
                 outcome.unknown = Some((from, error));
                 return Ok(outcome);

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Timer, TimerKey};
 use crate::{
-    EventLog,
+    EventLog, broken,
     checkpoint::{Checkpoint, Checkpoints},
     projection::ProjectionError,
     read::partition_of,
@@ -220,6 +220,13 @@ impl<H: TimerHandler, C: Fn() -> OffsetDateTime + Send + Sync + 'static> Timers<
         let timers = take(&mut transaction, due, now).await?;
         if timers.is_empty() {
             return Ok(());
+        }
+        if broken::timer_taken() {
+            super::schedule_in(&mut transaction, &timers).await?;
+        }
+        if broken::timer_whole() {
+            transaction.commit().await?;
+            transaction = connection.begin().await?;
         }
         self.handler.fire(&mut transaction, &timers, now).await?;
         let partitions: BTreeSet<Partition> =

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use aggregate::{Aggregate, CustomerId, TenantId};
 use event_log::{
     DecodeError, Encoded, EventLog, FileKeyService, IdempotencyKey, LogOptions, Request, Seal,
-    SealError, Stored, StoredEvent, Stream, SubjectCipher,
+    SealError, Snapshot, Stored, StoredEvent, Stream, SubjectCipher,
 };
 use testing::TestDatabase;
 use time::macros::datetime;
@@ -59,6 +59,30 @@ impl Aggregate for Account {
 }
 
 impl Stored for Account {
+    const SNAPSHOT: Option<Snapshot<Self>> = Some(Snapshot {
+        schema_version: 2,
+        encode: |account| {
+            let owner = account.owner.as_deref();
+            let owner = owner.map(|owner| [b"=", owner.as_bytes()].concat());
+            [
+                &account.balance.to_be_bytes(),
+                owner.unwrap_or_default().as_slice(),
+            ]
+            .concat()
+        },
+        decode: |bytes| {
+            let (balance, owner) = bytes.split_first_chunk()?;
+            let owner = match owner.split_first() {
+                None => None,
+                Some((_, owner)) => Some(String::from_utf8(owner.to_vec()).ok()?),
+            };
+            Some(Self {
+                balance: i64::from_be_bytes(*balance),
+                owner,
+            })
+        },
+    });
+
     fn encode(event: &Event, seal: &Seal<'_>) -> Result<Encoded, SealError> {
         let (type_, payload) = match event {
             Event::Opened(owner) => (

@@ -1,11 +1,14 @@
 //! Appending: gapless, at the expected version, without one command's conflict touching its neighbours.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use aggregate::Partition;
 use event_log::{CommandError, EventLog, StoredEvent};
 use futures::future::join_all;
-use testing::TestDatabase;
+use testing::{TestDatabase, eventually};
 
 use crate::account::{Account, Command, Overdrawn, open, plain, request, request_id};
 
@@ -284,5 +287,37 @@ async fn what_is_remembered_of_a_stream_refuses_nothing_that_another_process_has
     ));
     here.close().await;
     there.close().await;
+    database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_writer_that_lost_its_connection_forgets_what_a_restored_database_may_not_have() {
+    let database = TestDatabase::create("recent_lost").await.unwrap();
+    let log = open(&database).await;
+    let second = plain(2);
+    assert_ne!(plain(1).partition, second.partition);
+    add(&log, 1, 1).await.unwrap();
+    add(&log, 2, 1).await.unwrap();
+    let followed = async || {
+        let behind = [(second.partition, 0)];
+        log.follow_after(&behind, 9).await.unwrap().len()
+    };
+    assert_eq!(followed().await, 1);
+    // What a restore to before the second event looks like.
+    sqlx::raw_sql(
+        "delete from event where stream_id = '00000000-0000-0000-0000-000000000002';
+         update log_head h set position = (select count(*) from event e where e.partition = h.partition);
+         select pg_terminate_backend(pid) from pg_stat_activity
+            where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .execute(log.pool())
+    .await
+    .unwrap();
+    let limit = Duration::from_secs(10);
+    eventually(limit, "the writer has a new connection", || async {
+        add(&log, 1, 1).await.ok()
+    })
+    .await;
+    assert_eq!(followed().await, 0);
     database.drop().await.unwrap();
 }

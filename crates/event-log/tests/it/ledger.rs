@@ -10,17 +10,21 @@ use std::{
 
 use event_log::{
     Append, DecodeError, EventLog, NewEvent, Projection, ProjectionError, Projector,
-    ProjectorOptions, StoredEvent, Table, Write, append_in, control::Target,
+    ProjectorOptions, StoredEvent, Table, Write, append_in,
+    control::Target,
+    rebuild::{Comparison, Rebuild, RebuildError},
 };
 use sqlx::PgConnection;
 use testing::{TestDatabase, eventually};
-use tokio::task::JoinSet;
+use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::account::{amount_of, open, plain};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// Events that a rebuild applies at once.
+const REBUILD_BATCH: i64 = 7;
 pub(crate) const TARGET: Target = Target {
     projection: "ledger",
     version: 1,
@@ -104,6 +108,63 @@ impl Projection for Ledger {
     }
 }
 
+/// A ledger that stops within a batch until it may go on.
+#[derive(Clone)]
+pub(crate) struct Stopping {
+    pub(crate) ledger: Ledger,
+    /// Batches that it has begun.
+    pub(crate) entered: Arc<AtomicUsize>,
+    pub(crate) go_on: Arc<Semaphore>,
+    /// Whether it writes before it stops, or afterwards.
+    pub(crate) writes_first: bool,
+}
+
+impl Stopping {
+    /// One that stops before it writes.
+    pub(crate) fn before(ledger: &Ledger) -> Self {
+        Self {
+            ledger: ledger.clone(),
+            entered: Arc::default(),
+            go_on: Arc::new(Semaphore::new(0)),
+            writes_first: false,
+        }
+    }
+
+    /// Waits until it has begun so many batches.
+    pub(crate) async fn wait_entered(&self, batches: usize) {
+        eventually(SOON, "the owner is within a batch", || async {
+            (self.entered.load(Ordering::Relaxed) >= batches).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Projection for Stopping {
+    fn name(&self) -> &'static str {
+        self.ledger.name()
+    }
+
+    fn tables(&self) -> &'static [Table] {
+        self.ledger.tables()
+    }
+
+    async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        if self.writes_first {
+            self.ledger.apply(connection, events).await?;
+        }
+        self.entered.fetch_add(1, Ordering::Relaxed);
+        self.go_on.acquire().await.expect("never closed").forget();
+        if self.writes_first {
+            return Ok(());
+        }
+        self.ledger.apply(connection, events).await
+    }
+}
+
 /// A log, and what a ledger keeps of it.
 pub(crate) struct Books {
     pub(crate) database: TestDatabase,
@@ -163,13 +224,27 @@ impl Books {
 
     /// Appends one event to an account.
     pub(crate) async fn append(&self, account: u128, type_: &'static str, payload: Vec<u8>) {
-        let stream = plain(account);
+        let stream = plain(account).id.0;
         let version: Option<i64> =
             sqlx::query_scalar("select max(version) from event where stream_id = $1")
-                .bind(stream.id.0)
+                .bind(stream)
                 .fetch_one(self.log.pool())
                 .await
                 .unwrap();
+        let appended = self
+            .append_at(account, version.unwrap_or(0), type_, payload)
+            .await;
+        assert!(appended, "nobody else writes");
+    }
+
+    /// Appends one event to an account, if it is at this version.
+    pub(crate) async fn append_at(
+        &self,
+        account: u128,
+        expected_version: i64,
+        type_: &'static str,
+        payload: Vec<u8>,
+    ) -> bool {
         let event = NewEvent {
             event_id: Uuid::now_v7(),
             type_,
@@ -179,8 +254,8 @@ impl Books {
             occurred_at: time::macros::datetime!(2026-01-02 03:04:05 UTC),
         };
         let append = Append {
-            stream,
-            expected_version: version.unwrap_or(0),
+            stream: plain(account),
+            expected_version,
             events: vec![event],
             new_key: None,
         };
@@ -189,12 +264,16 @@ impl Books {
             appends: vec![append],
         };
         let mut transaction = self.log.pool().begin().await.unwrap();
-        append_in(&mut transaction, &[write])
+        if append_in(&mut transaction, &[write])
             .await
             .unwrap()
-            .expect("nobody else writes");
+            .is_none()
+        {
+            return false;
+        }
         transaction.commit().await.unwrap();
         self.log.notify_appended();
+        true
     }
 
     pub(crate) async fn add(&self, account: u128, amounts: impl IntoIterator<Item = i64>) {
@@ -259,6 +338,22 @@ impl Books {
             (held == 0).then_some(())
         })
         .await;
+    }
+
+    pub(crate) async fn begin(&self) -> Result<Rebuild<Ledger>, RebuildError> {
+        let pool = self.log.pool();
+        Rebuild::begin(pool, &self.log, self.ledger.clone(), REBUILD_BATCH).await
+    }
+
+    pub(crate) async fn rebuild(&self) -> Result<(), RebuildError> {
+        let mut rebuild = self.begin().await?;
+        while rebuild.step().await?.left() > 0 {}
+        rebuild.take_over().await
+    }
+
+    /// Compares the rows with those that a rebuild makes.
+    pub(crate) async fn compare(&self) -> Comparison {
+        self.begin().await.unwrap().compare().await.unwrap()
     }
 
     pub(crate) async fn close(self) {

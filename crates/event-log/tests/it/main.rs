@@ -4,12 +4,14 @@
 
 mod account;
 mod append;
+mod firing;
 mod idempotency;
 mod keys;
 mod ledger;
 mod parking;
 mod projecting;
 mod rebuilding;
+mod snapshots;
 mod timers;
 mod upcasting;
 mod verify;

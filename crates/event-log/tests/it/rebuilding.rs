@@ -1,36 +1,13 @@
 //! Rows made anew beside the live ones: they take their place in one step, whatever goes on, or are compared with them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::atomic::Ordering;
 
 use event_log::{
-    EventLog, Projection, ProjectionError, StoredEvent, Table, control,
-    rebuild::{Comparison, Rebuild, RebuildError, standing},
+    EventLog, control,
+    rebuild::{RebuildError, standing},
 };
-use sqlx::PgConnection;
-use testing::eventually;
-use tokio::sync::Semaphore;
 
-use crate::ledger::{Books, Ledger, SOON, TARGET};
-
-const BATCH: i64 = 7;
-
-async fn begin(books: &Books) -> Result<Rebuild<Ledger>, RebuildError> {
-    let pool = books.log.pool();
-    Rebuild::begin(pool, &books.log, books.ledger.clone(), BATCH).await
-}
-
-async fn rebuild(books: &Books) -> Result<(), RebuildError> {
-    let mut rebuild = begin(books).await?;
-    while rebuild.step().await?.left() > 0 {}
-    rebuild.take_over().await
-}
-
-async fn compare(books: &Books) -> Comparison {
-    begin(books).await.unwrap().compare().await.unwrap()
-}
+use crate::ledger::{Books, SOON, Stopping, TARGET};
 
 async fn schemas(log: &EventLog) -> i64 {
     sqlx::query_scalar("select count(*) from pg_namespace where nspname like 'rebuild%'")
@@ -89,7 +66,7 @@ async fn under_concurrent_appends_nothing_is_lost_or_doubled() {
     };
     let rebuilding = async {
         for _ in 0..4 {
-            rebuild(&books).await.unwrap();
+            books.rebuild().await.unwrap();
         }
     };
     tokio::join!(appending, rebuilding);
@@ -110,37 +87,9 @@ async fn under_concurrent_appends_nothing_is_lost_or_doubled() {
         "the tables are as migrations made them"
     );
     assert_eq!(schemas(&books.log).await, 0);
-    assert!(compare(&books).await.is_equal());
+    assert!(books.compare().await.is_equal());
     running.stop().await;
     books.close().await;
-}
-
-/// Stops within a batch, until it may go on.
-#[derive(Clone)]
-struct Stopping {
-    ledger: Ledger,
-    entered: Arc<AtomicUsize>,
-    go_on: Arc<Semaphore>,
-}
-
-impl Projection for Stopping {
-    fn name(&self) -> &'static str {
-        self.ledger.name()
-    }
-
-    fn tables(&self) -> &'static [Table] {
-        self.ledger.tables()
-    }
-
-    async fn apply(
-        &self,
-        connection: &mut PgConnection,
-        events: &[StoredEvent],
-    ) -> Result<(), ProjectionError> {
-        self.entered.fetch_add(1, Ordering::Relaxed);
-        self.go_on.acquire().await.expect("never closed").forget();
-        self.ledger.apply(connection, events).await
-    }
 }
 
 #[tokio::test]
@@ -150,34 +99,22 @@ async fn a_live_owner_in_the_middle_of_a_batch_is_fenced_by_the_takeover() {
     let running = books.keep();
     books.caught_up().await;
     running.stop().await;
-    let stopping = Stopping {
-        ledger: books.ledger.clone(),
-        entered: Arc::default(),
-        go_on: Arc::new(Semaphore::new(0)),
-    };
+    let stopping = Stopping::before(&books.ledger);
     books.add(1, [3]).await;
-    let entered = Arc::clone(&stopping.entered);
-    let go_on = Arc::clone(&stopping.go_on);
     // A lease that does not run out by itself.
-    let running = books.keep_with(stopping, SOON);
-    eventually(SOON, "the owner is within a batch", || async {
-        (entered.load(Ordering::Relaxed) > 0).then_some(())
-    })
-    .await;
-    rebuild(&books).await.unwrap();
+    let running = books.keep_with(stopping.clone(), SOON);
+    stopping.wait_entered(1).await;
+    books.rebuild().await.unwrap();
     assert_eq!(
         books.entries(1).await,
         [1, 2],
         "up to where the live one had come"
     );
-    go_on.add_permits(1);
+    stopping.go_on.add_permits(1);
     // Its batch fails, and it comes again on the new rows.
-    eventually(SOON, "the owner began again", || async {
-        (entered.load(Ordering::Relaxed) > 1).then_some(())
-    })
-    .await;
+    stopping.wait_entered(2).await;
     assert_eq!(books.entries(1).await, [1, 2]);
-    go_on.add_permits(100);
+    stopping.go_on.add_permits(100);
     books.caught_up().await;
     assert_eq!(books.entries(1).await, [1, 2, 3]);
     running.stop().await;
@@ -192,7 +129,7 @@ async fn what_a_killed_rebuild_left_is_dropped_by_the_next_and_two_at_once_are_r
     }
     let running = books.keep();
     books.caught_up().await;
-    let mut killed = begin(&books).await.unwrap();
+    let mut killed = books.begin().await.unwrap();
     let progress = killed.step().await.unwrap();
     assert!(progress.applied > 0 && progress.left() > 0, "{progress:?}");
     let mut connection = books.log.pool().acquire().await.unwrap();
@@ -201,7 +138,7 @@ async fn what_a_killed_rebuild_left_is_dropped_by_the_next_and_two_at_once_are_r
         .unwrap();
     let stands = stands.expect("it is under way");
     assert_eq!((stands.applied, stands.alive), (progress.applied, true));
-    let refused = begin(&books).await.map(|_| ()).unwrap_err();
+    let refused = books.begin().await.map(|_| ()).unwrap_err();
     assert!(
         matches!(
             refused,
@@ -215,7 +152,7 @@ async fn what_a_killed_rebuild_left_is_dropped_by_the_next_and_two_at_once_are_r
     let expired =
         "update rebuild_ledger_1.checkpoint set lease_until = now() - interval '1 second'";
     assert_eq!(change(&books, expired).await, 64);
-    rebuild(&books).await.unwrap();
+    books.rebuild().await.unwrap();
     let overtaken = killed.step().await.unwrap_err();
     assert!(
         matches!(
@@ -244,7 +181,7 @@ async fn an_event_that_cannot_be_applied_ends_a_rebuild_and_a_repaired_one_clear
     let running = books.keep();
     books.caught_up().await;
     assert_eq!(books.parked(1).await.len(), 2);
-    let error = rebuild(&books).await.unwrap_err();
+    let error = books.rebuild().await.unwrap_err();
     let RebuildError::Event {
         position: 2,
         stream,
@@ -259,7 +196,7 @@ async fn an_event_that_cannot_be_applied_ends_a_rebuild_and_a_repaired_one_clear
     assert_eq!(books.parked(1).await.len(), 2, "nothing has happened");
     assert_eq!(books.ledger.reactions.load(Ordering::Relaxed), 0);
     books.ledger.repaired.store(true, Ordering::Relaxed);
-    let found = compare(&books).await;
+    let found = books.compare().await;
     let keys: Vec<(&str, &str)> = found.tables[0]
         .differences
         .iter()
@@ -267,7 +204,7 @@ async fn an_event_that_cannot_be_applied_ends_a_rebuild_and_a_repaired_one_clear
         .collect();
     assert_eq!(keys.len(), 2, "what waits is not there: {keys:?}");
     assert!(keys.iter().all(|(_, kind)| *kind == "missing"));
-    rebuild(&books).await.unwrap();
+    books.rebuild().await.unwrap();
     assert_eq!(books.entries(1).await, [1, 100, 2]);
     assert_eq!(books.parked(1).await, []);
     assert_eq!(books.ledger.reactions.load(Ordering::Relaxed), 2);
@@ -287,7 +224,7 @@ async fn a_comparison_finds_rows_that_were_changed_removed_or_added() {
     let running = books.keep();
     books.caught_up().await;
     assert_eq!(change(&books, "update entry set checked = true").await, 30);
-    let equal = compare(&books).await;
+    let equal = books.compare().await;
     assert!(equal.is_equal(), "{equal:?}");
     assert_eq!((equal.events, equal.tables[0].live_rows), (30, 30));
     let account = |n: u128| uuid::Uuid::from_u128(n);
@@ -298,7 +235,7 @@ async fn a_comparison_finds_rows_that_were_changed_removed_or_added() {
     ] {
         assert_eq!(change(&books, statement).await, 1);
     }
-    let found = compare(&books).await;
+    let found = books.compare().await;
     let table = &found.tables[0];
     assert_eq!((table.live_rows, table.rebuilt_rows), (30, 30));
     assert!(!found.is_equal());
@@ -318,8 +255,8 @@ async fn a_comparison_finds_rows_that_were_changed_removed_or_added() {
     ];
     assert_eq!(differences, expected);
     assert_eq!(schemas(&books.log).await, 0);
-    rebuild(&books).await.unwrap();
-    assert!(compare(&books).await.is_equal());
+    books.rebuild().await.unwrap();
+    assert!(books.compare().await.is_equal());
     running.stop().await;
     books.close().await;
 }
@@ -337,7 +274,7 @@ async fn a_comparison_holds_while_rows_are_written() {
     };
     let comparing = async {
         for _ in 0..6 {
-            let found = compare(&books).await;
+            let found = books.compare().await;
             assert!(found.is_equal(), "{found:?}");
         }
     };
@@ -358,7 +295,7 @@ async fn a_reader_in_the_way_is_waited_for_a_while_and_the_live_projection_goes_
         .await
         .unwrap();
     assert_eq!(rows.len(), 1);
-    let refused = rebuild(&books).await.unwrap_err();
+    let refused = books.rebuild().await.unwrap_err();
     assert!(matches!(refused, RebuildError::InUse), "{refused:?}");
     reader.rollback().await.unwrap();
     books.add(1, [2]).await;

@@ -27,7 +27,7 @@ async fn broken(log: &EventLog, idle_max: Duration) -> Vec<(&'static str, String
     let mut connection = log.pool().acquire().await.unwrap();
     let mut transaction = connection.begin().await.unwrap();
     let checks = verify(&mut transaction, idle_max).await.unwrap();
-    assert_eq!(checks.len(), 8);
+    assert_eq!(checks.len(), 9);
     checks
         .into_iter()
         .filter(|check| !check.holds())

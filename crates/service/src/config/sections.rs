@@ -204,6 +204,8 @@ pub struct Log {
     pub key_cache_entries_max: u64,
     /// Streams whose folded state is kept in memory.
     pub state_cache_entries_max: u64,
+    /// Events that a load folds before what they make is kept.
+    pub snapshot_tail_events_min: usize,
 }
 
 /// `[relay]`.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use aggregate::CustomerId;
+use aggregate::{Aggregate as _, CustomerId};
 use event_log::{DecodeError, Encoded, Seal, Stored as _, StoredEvent, SubjectCipher};
 use testing::{golden::EVENT_ID, stack::tenant};
 use time::{OffsetDateTime, macros::datetime};
@@ -160,6 +160,34 @@ fn contact_refused_v1() {
         "vefa.campaigns.v1.ContactRefused",
         golden,
     );
+}
+
+#[test]
+fn a_recipient_is_kept_as_ever() {
+    let decision_of = |campaign: u128| ContactDecision {
+        campaign: CampaignId(Uuid::from_u128(campaign)),
+        ..decision()
+    };
+    let refused = [
+        RefusalReason::NoConsent,
+        RefusalReason::ConsentWithdrawn,
+        RefusalReason::AlreadyContacted,
+    ];
+    let refused = refused.into_iter().zip(3..).map(|(reason, campaign)| {
+        let decision = decision_of(campaign);
+        RecipientEvent::ContactRefused { decision, reason }
+    });
+    let requested = RecipientEvent::ContactRequested {
+        decision: decision_of(1),
+        channel: Channel::Email,
+        offer: Name::parse("Yüzde on").unwrap(),
+    };
+    let held_out = RecipientEvent::ContactHeldOut {
+        decision: decision_of(2),
+    };
+    let events: Vec<_> = [requested, held_out].into_iter().chain(refused).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    testing::snapshot::assert_golden_snapshot(&Recipient::fold(&events), &folder);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! The events of a customer's stream in this log: what campaigns decided.
 
+mod snapshot;
+
 use contracts::campaigns::v1 as pb;
 use event_log::{
-    DecodeError, Encoded, Seal, SealError, Stored, StoredEvent, SubjectCipher, timestamp,
+    DecodeError, Encoded, Seal, SealError, Snapshot, Stored, StoredEvent, SubjectCipher, timestamp,
 };
 use time::OffsetDateTime;
 
@@ -17,6 +19,8 @@ const HELD_OUT: &str = "vefa.campaigns.v1.ContactHeldOut";
 const REFUSED: &str = "vefa.campaigns.v1.ContactRefused";
 
 impl Stored for Recipient {
+    const SNAPSHOT: Option<Snapshot<Self>> = Some(snapshot::FORMAT);
+
     fn encode(event: &RecipientEvent, _seal: &Seal<'_>) -> Result<Encoded, SealError> {
         let decision = event.decision();
         let customer_id = decision.customer.to_string();

@@ -145,6 +145,30 @@ impl RecipientEvent {
     }
 }
 
+impl Recipient {
+    /// The recipient that these verdicts make: what folding the stream would give.
+    pub fn of(
+        verdicts: impl IntoIterator<Item = (CampaignId, Verdict)>,
+        last_contact_at: Option<OffsetDateTime>,
+    ) -> Self {
+        Self {
+            verdicts: verdicts.into_iter().collect(),
+            last_contact_at,
+        }
+    }
+
+    /// What was decided by each campaign, in the order of their ids.
+    pub fn verdicts(&self) -> impl Iterator<Item = (CampaignId, Verdict)> {
+        self.verdicts.iter().map(|(id, verdict)| (*id, *verdict))
+    }
+
+    /// When the customer was last contacted.
+    #[must_use]
+    pub fn last_contact_at(&self) -> Option<OffsetDateTime> {
+        self.last_contact_at
+    }
+}
+
 impl Aggregate for Recipient {
     const TYPE: &'static str = "recipient";
     type Command = DecideContact;

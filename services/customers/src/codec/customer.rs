@@ -2,11 +2,12 @@
 
 mod life;
 mod relations;
+mod snapshot;
 
 use bytes::Bytes;
 use contracts::customers::v1 as pb;
 use event_log::{
-    DecodeError, Encoded, Seal, SealError, Stored, StoredEvent, SubjectCipher, timestamp,
+    DecodeError, Encoded, Seal, SealError, Snapshot, Stored, StoredEvent, SubjectCipher, timestamp,
 };
 use time::OffsetDateTime;
 
@@ -45,6 +46,8 @@ const LEGAL_NAME: &str = "legal_name";
 const VALUE: &str = "value";
 
 impl Stored for Customer {
+    const SNAPSHOT: Option<Snapshot<Self>> = Some(snapshot::FORMAT);
+
     fn encode(event: &CustomerEvent, seal: &Seal<'_>) -> Result<Encoded, SealError> {
         Ok(match event {
             CustomerEvent::Registered {

@@ -257,17 +257,19 @@ fn lifecycle_stage_changed_v1() {
 const RELATION: RelationId = RelationId(Uuid::from_u128(0x4E));
 const OTHER: CustomerId = CustomerId(Uuid::from_u128(0xC2));
 
+fn parent() -> Relation {
+    Relation {
+        id: RELATION,
+        type_: RelationType::SubsidiaryOf,
+        from: CUSTOMER,
+        to: OTHER,
+        period: Period::from(AT),
+    }
+}
+
 #[test]
 fn relation_added_v1() {
-    let event = CustomerEvent::RelationAdded {
-        relation: Relation {
-            id: RELATION,
-            type_: RelationType::SubsidiaryOf,
-            from: CUSTOMER,
-            to: OTHER,
-            period: Period::from(AT),
-        },
-    };
+    let event = CustomerEvent::RelationAdded { relation: parent() };
     let golden = include_bytes!("../../tests/golden/relation_added.v1.bin");
     is_golden::<Customer>(&event, RELATION_ADDED, golden);
 }
@@ -296,6 +298,89 @@ fn descendant_added_v1() {
     };
     let golden = include_bytes!("../../tests/golden/descendant_added.v1.bin");
     is_golden::<Customer>(&event, DESCENDANT_ADDED, golden);
+}
+
+#[test]
+fn a_customer_is_kept_as_ever() {
+    let recorded = |event_id| CustomerEvent::ConsentRecorded {
+        customer: CUSTOMER,
+        scope: SCOPE,
+        grant: Grant {
+            legal_basis: LegalBasis::LegitimateInterest,
+            wording_version: label("2026-01"),
+            source: label("web-form"),
+            evidence: Some(Reference::parse("doc/17").unwrap()),
+        },
+        given_at: AT,
+        event_id: Some(event_id),
+    };
+    let withdrawn = CustomerEvent::ConsentWithdrawn {
+        customer: CUSTOMER,
+        scope: SCOPE,
+        source: label("phone"),
+        withdrawn_at: AT + time::Duration::DAY,
+        event_id: Some(Uuid::from_u128(0xF)),
+    };
+    let external = OwnedIdentifier {
+        claim: ClaimId(Uuid::from_u128(0x2D)),
+        type_: IdentifierType::External,
+        identifier: Some(Identifier::from_stored(
+            IdentifierType::External,
+            "K-17".to_owned(),
+            "erp".to_owned(),
+        )),
+    };
+    let business = CustomerEvent::ProfileUpdated {
+        customer: CUSTOMER,
+        change: ProfileChange {
+            legal_name: Change::Set(name("Yılmaz A.Ş.")),
+            ..ProfileChange::default()
+        },
+    };
+    let customer = Customer::fold([
+        &registered(),
+        &business,
+        &added(),
+        &CustomerEvent::IdentifierAdded {
+            customer: CUSTOMER,
+            identifier: external,
+            added_at: AT,
+        },
+        &recorded(EVENT_ID),
+        &withdrawn,
+        &CustomerEvent::OwnerAssigned {
+            customer: CUSTOMER,
+            owner: Owner {
+                employee: OTHER,
+                role: label("agent"),
+            },
+            assigned_at: AT,
+        },
+        &CustomerEvent::TeamAssigned {
+            customer: CUSTOMER,
+            team: Some(label("key-accounts")),
+            assigned_at: AT,
+        },
+        &CustomerEvent::LifecycleStageChanged {
+            customer: CUSTOMER,
+            previous: Stage::Prospect,
+            lifecycle: Lifecycle {
+                stage: Stage::Lost,
+                reason: Some(label("price")),
+                since: AT,
+            },
+        },
+        &CustomerEvent::RelationAdded { relation: parent() },
+        &CustomerEvent::RelationEnded {
+            relation: RELATION,
+            type_: RelationType::SubsidiaryOf,
+            from: CUSTOMER,
+            to: OTHER,
+            ended_at: AT + time::Duration::DAY,
+        },
+    ]);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    testing::snapshot::assert_golden_snapshot(&customer, &folder);
 }
 
 #[test]

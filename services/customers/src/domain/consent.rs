@@ -92,6 +92,12 @@ impl ConsentHistory {
         self.0.insert(place, change);
     }
 
+    /// Every change, in order.
+    #[must_use]
+    pub(crate) fn changes(&self) -> &[ConsentChange] {
+        &self.0
+    }
+
     /// The last change.
     #[must_use]
     pub(crate) fn last(&self) -> Option<&ConsentChange> {

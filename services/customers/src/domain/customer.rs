@@ -51,6 +51,27 @@ pub(crate) struct Registration {
 }
 
 impl Customer {
+    /// The customer that these parts make: what folding the stream would give.
+    pub(crate) fn of(
+        registration: Option<Registration>,
+        profile: Profile,
+        identifiers: Vec<OwnedIdentifier>,
+        consents: BTreeMap<ConsentScope, ConsentHistory>,
+        lifecycle: Option<Lifecycle>,
+        office: Office,
+        relations: Vec<Relation>,
+    ) -> Self {
+        Self {
+            registration,
+            profile,
+            identifiers,
+            consents,
+            lifecycle,
+            office,
+            relations,
+        }
+    }
+
     /// The registration; none for somebody who is not a customer.
     #[must_use]
     pub(crate) fn registration(&self) -> Option<&Registration> {

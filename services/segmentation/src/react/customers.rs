@@ -108,6 +108,13 @@ impl<'a> Batch<'a> {
             changes,
         });
     }
+
+    /// Writes the rows; what is left is whom the events touched.
+    async fn write(self, connection: &mut PgConnection) -> Result<Vec<Touch<'a>>, ProjectionError> {
+        facts::register(connection, self.registered).await?;
+        facts::change_profiles(connection, self.changed).await?;
+        Ok(self.touches)
+    }
 }
 
 impl Projection for CustomerFacts {
@@ -124,10 +131,8 @@ impl Projection for CustomerFacts {
         connection: &mut PgConnection,
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
-        let batch = Batch::of(events)?;
-        facts::register(connection, batch.registered).await?;
-        facts::change_profiles(connection, batch.changed).await?;
-        evaluate_touched(connection, progress::CUSTOMERS, events, &batch.touches).await
+        let touches = Batch::of(events)?.write(connection).await?;
+        evaluate_touched(connection, progress::CUSTOMERS, events, &touches).await
     }
 
     async fn derive(
@@ -135,10 +140,7 @@ impl Projection for CustomerFacts {
         connection: &mut PgConnection,
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
-        let batch = Batch::of(events)?;
-        facts::register(connection, batch.registered).await?;
-        facts::change_profiles(connection, batch.changed).await?;
-        Ok(())
+        Batch::of(events)?.write(connection).await.map(drop)
     }
 
     async fn react(
@@ -146,7 +148,7 @@ impl Projection for CustomerFacts {
         connection: &mut PgConnection,
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
-        let batch = Batch::of(events)?;
-        evaluate_late(connection, progress::CUSTOMERS, events, &batch.touches).await
+        let touches = Batch::of(events)?.touches;
+        evaluate_late(connection, progress::CUSTOMERS, events, &touches).await
     }
 }

@@ -134,6 +134,13 @@ impl<'a> Batch<'a> {
         });
         (event.partition, event.tenant.clone(), customer)
     }
+
+    /// Writes the rows; what is left is whom the events touched.
+    async fn write(self, connection: &mut PgConnection) -> Result<Vec<Touch<'a>>, ProjectionError> {
+        facts::add_purchases(connection, self.purchases).await?;
+        facts::add_touchpoints(connection, self.touchpoints).await?;
+        Ok(self.touches)
+    }
 }
 
 /// Each category of the lines once.
@@ -173,10 +180,8 @@ impl Projection for InteractionFacts {
         connection: &mut PgConnection,
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
-        let batch = Batch::of(events)?;
-        facts::add_purchases(connection, batch.purchases).await?;
-        facts::add_touchpoints(connection, batch.touchpoints).await?;
-        evaluate_touched(connection, progress::INTERACTIONS, events, &batch.touches).await
+        let touches = Batch::of(events)?.write(connection).await?;
+        evaluate_touched(connection, progress::INTERACTIONS, events, &touches).await
     }
 
     async fn derive(
@@ -184,10 +189,7 @@ impl Projection for InteractionFacts {
         connection: &mut PgConnection,
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
-        let batch = Batch::of(events)?;
-        facts::add_purchases(connection, batch.purchases).await?;
-        facts::add_touchpoints(connection, batch.touchpoints).await?;
-        Ok(())
+        Batch::of(events)?.write(connection).await.map(drop)
     }
 
     async fn react(
@@ -195,8 +197,8 @@ impl Projection for InteractionFacts {
         connection: &mut PgConnection,
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
-        let batch = Batch::of(events)?;
-        evaluate_late(connection, progress::INTERACTIONS, events, &batch.touches).await
+        let touches = Batch::of(events)?.touches;
+        evaluate_late(connection, progress::INTERACTIONS, events, &touches).await
     }
 }
 

@@ -1,4 +1,5 @@
 use aggregate::scenario::given;
+use proptest::prelude::*;
 use time::{Duration, macros::datetime};
 
 use super::*;
@@ -244,4 +245,30 @@ fn the_last_contact_is_the_latest_whatever_the_order_of_decisions() {
             Some(later.decided_at),
             RefusalReason::AlreadyContacted,
         )]);
+}
+
+proptest! {
+    /// Whatever was decided, and wherever a snapshot is taken.
+    #[test]
+    fn a_snapshot_and_what_came_behind_it_make_the_same_recipient(
+        decided in prop::collection::vec((0..9_u128, 0..5_u8, 0..9_i64, any::<bool>()), 0..12),
+    ) {
+        let events: Vec<_> = decided.into_iter().map(|(id, verdict, day, retrospective)| {
+            let command = DecideContact {
+                campaign: campaign(id),
+                decided_at: NOW + Duration::days(day),
+                retrospective,
+                ..command()
+            };
+            let decision = decision(&command, None);
+            match verdict {
+                0 => requested(&command, None),
+                1 => RecipientEvent::ContactHeldOut { decision },
+                2 => RecipientEvent::ContactRefused { decision, reason: RefusalReason::NoConsent },
+                3 => RecipientEvent::ContactRefused { decision, reason: RefusalReason::ConsentWithdrawn },
+                _ => RecipientEvent::ContactRefused { decision, reason: RefusalReason::AlreadyContacted },
+            }
+        }).collect();
+        testing::snapshot::assert_same_at_every_cut::<Recipient>(&events);
+    }
 }

@@ -8,8 +8,11 @@ use crate::domain::{
     Label, Name,
     consent::{Channel, LegalBasis, Purpose},
     identifier::{Email, Identifier},
-    place::Locale,
+    lifecycle::Stage,
+    office::Owner,
+    place::{Country, Locale},
     profile::Change,
+    relation::{Period, RelationId, RelationType},
 };
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(1));
@@ -378,6 +381,115 @@ fn event_of((number, (at, is_grant)): (usize, &(i64, bool))) -> CustomerEvent {
     }
 }
 
+fn maybe_name() -> impl Strategy<Value = Option<Name>> {
+    prop::option::of("[A-Za-zşıİğ]{1,9}".prop_map(|text| Name::parse(&text).unwrap()))
+}
+
+fn maybe_event() -> impl Strategy<Value = Option<Uuid>> {
+    prop::option::of(any::<u128>().prop_map(Uuid::from_u128))
+}
+
+/// Anything that can happen to a registered customer, at moments that come in any order and often together.
+fn happening() -> impl Strategy<Value = CustomerEvent> {
+    let profile = (maybe_name(), maybe_name()).prop_map(|(given_name, legal_name)| {
+        updated(ProfileChange {
+            given_name: Change::Set(given_name),
+            legal_name: Change::Set(legal_name),
+            country: Change::Set(Some(Country::parse("TR").unwrap())),
+            ..ProfileChange::default()
+        })
+    });
+    let scope = || prop_oneof![Just(NEWS), Just(OFFERS)];
+    let other = || any::<u128>().prop_map(|id| CustomerId(Uuid::from_u128(id)));
+    let relation = |id: u128| RelationId(Uuid::from_u128(id));
+    let looked_after =
+        (prop::option::of(other()), 0_i64..5, any::<bool>()).prop_map(|(employee, at, is_team)| {
+            match employee {
+                _ if is_team => CustomerEvent::TeamAssigned {
+                    customer: CUSTOMER,
+                    team: employee.map(|_| Label::parse("key-accounts").unwrap()),
+                    assigned_at: day(at),
+                },
+                Some(employee) => CustomerEvent::OwnerAssigned {
+                    customer: CUSTOMER,
+                    owner: Owner {
+                        employee,
+                        role: Label::parse("agent").unwrap(),
+                    },
+                    assigned_at: day(at),
+                },
+                None => CustomerEvent::OwnerReleased {
+                    customer: CUSTOMER,
+                    released_at: day(at),
+                },
+            }
+        });
+    let lived = (0_usize..5, any::<bool>(), 0_i64..5).prop_map(|(stage, says_why, at)| {
+        CustomerEvent::LifecycleStageChanged {
+            customer: CUSTOMER,
+            previous: Stage::Prospect,
+            lifecycle: Lifecycle {
+                stage: Stage::ALL[stage],
+                reason: says_why.then(|| Label::parse("price").unwrap()),
+                since: day(at),
+            },
+        }
+    });
+    let related = (0_u128..3, other(), 0_i64..5, 0_u8..3).prop_map(move |(id, to, at, what)| {
+        let (relation, type_) = (relation(id), RelationType::SubsidiaryOf);
+        match what {
+            0 => CustomerEvent::RelationAdded {
+                relation: Relation {
+                    id: relation,
+                    type_,
+                    from: CUSTOMER,
+                    to,
+                    period: Period::from(day(at)),
+                },
+            },
+            1 => CustomerEvent::RelationEnded {
+                relation,
+                type_,
+                from: CUSTOMER,
+                to,
+                ended_at: day(at),
+            },
+            _ => CustomerEvent::DescendantAdded {
+                customer: CUSTOMER,
+                relation,
+                type_,
+                descendant: to,
+                started_at: day(at),
+            },
+        }
+    });
+    let recorded = (scope(), any::<u8>(), 0_i64..5, maybe_event());
+    let withdrawn = (scope(), 0_i64..5, maybe_event());
+    prop_oneof![
+        profile,
+        looked_after,
+        lived,
+        related,
+        (any::<u128>(), 0_i64..5).prop_map(|(claim, at)| email_added(claim, at)),
+        recorded.prop_map(|(scope, wording, at, event_id)| {
+            CustomerEvent::ConsentRecorded {
+                customer: CUSTOMER,
+                scope,
+                grant: grant(&format!("v{wording}")),
+                given_at: day(at),
+                event_id,
+            }
+        }),
+        withdrawn.prop_map(|(scope, at, event_id)| CustomerEvent::ConsentWithdrawn {
+            customer: CUSTOMER,
+            scope,
+            source: Label::parse("phone").unwrap(),
+            withdrawn_at: day(at),
+            event_id,
+        }),
+    ]
+}
+
 proptest! {
     /// The state at a moment, seen from the whole history, is the fold of what had happened by then, in the order in which
     /// it happened (of the same day: in which it was told).
@@ -399,5 +511,12 @@ proptest! {
         let cut = Customer::fold(all.iter().zip(&told).filter(|(_, (at, _))| *at <= moment).map(|(event, _)| event));
         let seen_then = cut.consents().next().and_then(|(_, history)| history.grant_at(day(moment)).cloned());
         prop_assert_eq!(seen_then, expected);
+    }
+
+    /// Whatever happened, and wherever a snapshot is taken.
+    #[test]
+    fn a_snapshot_and_what_came_behind_it_make_the_same_customer(what in prop::collection::vec(happening(), 0..12)) {
+        let events: Vec<_> = std::iter::once(registered()).chain(what).collect();
+        testing::snapshot::assert_same_at_every_cut::<Customer>(&events);
     }
 }

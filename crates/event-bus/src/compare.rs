@@ -3,14 +3,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aggregate::Partition;
-use async_nats::jetstream::consumer::{DeliverPolicy, pull::OrderedConfig};
 use event_log::Check;
 use futures::{StreamExt as _, TryStreamExt as _};
 use sqlx::PgConnection;
 use uuid::Uuid;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::{bus::Bus, envelope::receive, error::BusError};
+use crate::{bus::Bus, error::BusError, messages};
 
 /// A stream whose next message does not come for this long has lost it.
 const MESSAGE_MAX: Duration = Duration::from_secs(10);
@@ -86,36 +85,14 @@ async fn read(bus: &Bus, service: &str) -> Result<BTreeMap<Partition, Rolling>, 
     if info.state.messages == 0 {
         return Ok(partitions);
     }
-    let config = OrderedConfig {
-        deliver_policy: DeliverPolicy::All,
-        headers_only: true,
-        ..OrderedConfig::default()
-    };
-    let mut messages = stream
-        .create_consumer(config)
-        .await
-        .map_err(BusError::nats("creating an ordered consumer"))?
-        .messages()
-        .await
-        .map_err(BusError::nats("reading the stream"))?;
+    let mut messages = messages::headers(&stream).await?;
     loop {
         let message = tokio::time::timeout(MESSAGE_MAX, messages.next())
             .await
             .map_err(BusError::nats("waiting for the next message"))?
             .ok_or(BusError::StreamMoved)?
             .map_err(BusError::nats("reading the stream"))?;
-        let sequence = message
-            .info()
-            .map_err(BusError::nats("reading a message's place"))?
-            .stream_sequence;
-        let headers = message.headers.as_ref();
-        let received = receive(&message.subject, headers, message.payload.clone(), sequence)
-            .map_err(|error| BusError::Foreign {
-                stream: bus.stream_name(service),
-                sequence,
-                reason: error.to_string(),
-            })?;
-        let event = received.event;
+        let (sequence, event) = messages::event_of(bus, service, &message)?;
         partitions
             .entry(event.partition)
             .or_default()
