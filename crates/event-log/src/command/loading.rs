@@ -129,7 +129,7 @@ impl EventLog {
     /// When the database or the key service fails, or an event cannot be read.
     pub async fn load<A: Stored>(&self, stream: &Stream) -> Result<Loaded<A>, LogError> {
         let Some(format) = A::SNAPSHOT else {
-            return self.load_as_of(stream, None).await;
+            return self.fold_whole(stream, |_| true).await;
         };
         // The events before the key: a key that is made because there is none must not meet events that another has sealed.
         let Tail { kept, mut events } = self.read_tail(stream, format.schema_version).await?;
@@ -151,8 +151,8 @@ impl EventLog {
         Ok(loaded)
     }
 
-    /// Loads and folds what had happened in a stream by a moment (inclusive), or all when there is none. Always from the first event: what
-    /// is recorded late may have happened early, so that what a snapshot holds need not have happened by then.
+    /// Loads and folds what had happened in a stream by a moment (inclusive), or all when there is none. What had happened by a moment is folded
+    /// from the first event: what is recorded late may have happened early, so that what a snapshot holds need not have happened by then.
     ///
     /// # Errors
     /// As for [`EventLog::load`].
@@ -161,12 +161,25 @@ impl EventLog {
         stream: &Stream,
         as_of: Option<OffsetDateTime>,
     ) -> Result<Loaded<A>, LogError> {
+        match as_of {
+            None => self.load(stream).await,
+            Some(as_of) => {
+                self.fold_whole(stream, |event| event.occurred_at <= as_of)
+                    .await
+            }
+        }
+    }
+
+    /// Folds the events that count, from the first.
+    async fn fold_whole<A: Stored>(
+        &self,
+        stream: &Stream,
+        counts: impl Fn(&StoredEvent) -> bool,
+    ) -> Result<Loaded<A>, LogError> {
         let events = self.read_stream(stream).await?;
         let mut loaded = self.fresh::<A>(stream).await?;
-        for event in &events {
-            if as_of.is_none_or(|as_of| event.occurred_at <= as_of) {
-                loaded.fold(event)?;
-            }
+        for event in events.iter().filter(|event| counts(event)) {
+            loaded.fold(event)?;
         }
         Ok(loaded)
     }

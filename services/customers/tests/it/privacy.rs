@@ -3,10 +3,14 @@
 use async_nats::jetstream::{self, consumer};
 use contracts::customers::v1 as pb;
 use futures::StreamExt as _;
+use service::clock;
 use testing::{eventually, stack::SOON};
+use time::Duration;
 
 use crate::{
-    requests::{addition, ayse, email, external, phone, register, registration, update},
+    requests::{
+        addition, ayse, consent, email, external, get, phone, register, registration, update,
+    },
     stack::Stack,
 };
 
@@ -86,6 +90,35 @@ async fn nothing_personal_leaves_in_clear() {
         assert_hides("a subject", subject.as_bytes());
         assert_hides("a message", &bytes);
     }
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_history_is_kept_sealed_and_read_the_same() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let id = register(
+        &mut client,
+        pb::RegisterCustomerRequest {
+            identifiers: vec![email("ayse@example.com"), external("crm", "A-17-secret")],
+            ..registration()
+        },
+    )
+    .await;
+    for days in 1..=100 {
+        let given = clock::now() - Duration::days(days);
+        client.record_consent(consent(&id, given)).await.unwrap();
+    }
+    let folded = get(&mut client, &id).await;
+    let kept: Vec<u8> = eventually(SOON, "the snapshot", || async {
+        sqlx::query_scalar("select state from snapshot")
+            .fetch_optional(&stack.pool)
+            .await
+            .unwrap()
+    })
+    .await;
+    assert_hides("a snapshot", &kept);
+    assert_eq!(get(&mut client, &id).await, folded);
     stack.stop().await;
 }
 
