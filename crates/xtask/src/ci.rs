@@ -5,7 +5,7 @@ use anyhow::Context;
 use crate::floors;
 use crate::interrupt;
 use crate::readme;
-use crate::step::{self, command, step};
+use crate::step::{self, command, output, step};
 use crate::tools;
 
 /// Runs it all, and stops at the first failure.
@@ -20,6 +20,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
         let buf = tools::buf()?;
         step::run(command(&buf.to_string_lossy(), ["lint", "proto"]))
     })?;
+    step("buf breaking", breaking)?;
     step("clippy", || {
         let check = ["clippy", "--locked", "--workspace", "--all-targets"];
         let mut clippy = command("cargo", check);
@@ -35,6 +36,22 @@ pub(crate) fn run() -> anyhow::Result<()> {
         step(&line, || as_printed(&line))?;
     }
     Ok(())
+}
+
+/// Compares the contract with the last one that landed: where this branch left main, or, on main itself, the commit before.
+fn breaking() -> anyhow::Result<()> {
+    let fork = output("git", &["merge-base", "HEAD", "origin/main"]);
+    let head = output("git", &["rev-parse", "HEAD"]).context("this is no git clone")?;
+    let before = fork
+        .filter(|fork| *fork != head)
+        .or_else(|| output("git", &["rev-parse", "--verify", "--quiet", "HEAD~1"]))
+        .context("there is no earlier commit to compare the contract with; a clone of depth 2 has one")?;
+    let buf = tools::buf()?;
+    let against = format!(".git#ref={before},subdir=proto");
+    step::run(command(
+        &buf.to_string_lossy(),
+        ["breaking", "proto", "--against", &against],
+    ))
 }
 
 /// Without a shell between us and it, so that it ends when we do.

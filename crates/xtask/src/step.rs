@@ -104,6 +104,18 @@ pub(crate) fn answers(program: &str, arguments: &[&str]) -> bool {
         .is_ok_and(|output| output.status.success())
 }
 
+/// What a command prints when it succeeds, without white space around it.
+pub(crate) fn output(program: &str, arguments: &[&str]) -> Option<String> {
+    let output = Command::new(program)
+        .args(arguments)
+        .current_dir(workspace::root())
+        .stdin(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
 /// The command as a person would type it, without what binds it to us.
 fn show(command: &Command) -> String {
     let words: Vec<_> = std::iter::once(command.get_program())
@@ -143,5 +155,7 @@ mod tests {
         assert!(answers("true", &[]));
         assert!(!answers("false", &[]));
         assert!(!answers("no-such-program-anywhere", &[]));
+        assert_eq!(output("echo", &["a b"]).as_deref(), Some("a b"));
+        assert_eq!(output("false", &[]), None);
     }
 }
