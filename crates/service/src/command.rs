@@ -144,6 +144,7 @@ impl Caller {
             },
             now: self.now,
             idempotency,
+            validate_only: false,
         }
     }
 

@@ -14,6 +14,7 @@ pub async fn append(log: &EventLog, at: OffsetDateTime, appends: Vec<Append>) ->
         metadata: EventMetadata::default(),
         now: at,
         idempotency: None,
+        validate_only: false,
     };
     let decision = Decision::new(appends, &());
     log.transact::<_, _, Infallible>(&request, || async { Ok(decision.clone()) })

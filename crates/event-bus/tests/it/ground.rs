@@ -278,5 +278,6 @@ pub(crate) fn request() -> Request {
         },
         now: datetime!(2026-01-02 03:04:05.678901 UTC),
         idempotency: None,
+        validate_only: false,
     }
 }

@@ -56,6 +56,9 @@ impl EventLog {
                 }
                 Err(other) => return Err(other),
             };
+            if request.validate_only {
+                return Ok(self.committed(decision.response, []));
+            }
             if decision.appends.is_empty() {
                 if let Some(committed) = self.stored_response(request).await? {
                     return Ok(committed);
@@ -120,6 +123,10 @@ impl EventLog {
                 Err(other) => return Err(other),
             };
             let Decision { appends, response } = Decision::new([append], &respond(&loaded));
+            if request.validate_only {
+                // What was decided does not happen: the next command loads what does.
+                return Ok(self.committed(response, []));
+            }
             if appends.is_empty() {
                 if let Some(committed) = self.stored_response(request).await? {
                     return Ok(committed);

@@ -36,6 +36,20 @@ pub struct Request {
     pub now: OffsetDateTime,
     /// Absent for commands that may be repeated freely.
     pub idempotency: Option<IdempotencyKey>,
+    /// Decide and append nothing: the answer is what it would be, without a position in the token.
+    pub validate_only: bool,
+}
+
+impl Request {
+    /// The same, if `yes` as a mere question, which no repeat is recognised by.
+    #[must_use]
+    pub fn validating(mut self, yes: bool) -> Self {
+        if yes {
+            self.idempotency = None;
+        }
+        self.validate_only = yes;
+        self
+    }
 }
 
 /// What a command leads to.

@@ -142,6 +142,7 @@ pub(crate) fn request() -> Request {
         },
         now: datetime!(2026-01-02 03:04:05 UTC),
         idempotency: None,
+        validate_only: false,
     }
 }
 

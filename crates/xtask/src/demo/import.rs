@@ -124,6 +124,7 @@ pub(super) fn consent(id: &str, customer_id: String, first_day: Date) -> RecordC
         source: "demo".to_owned(),
         given_time: Some(at(first_day, Time::MIDNIGHT)),
         evidence_reference: String::new(),
+        validate_only: false,
     }
 }
 

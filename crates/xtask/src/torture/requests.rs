@@ -81,6 +81,7 @@ pub(crate) fn update(n: u64, request_id: &str, customer_id: String) -> Command {
             paths: vec!["family_name".to_owned()],
         }),
         etag: String::new(),
+        validate_only: false,
     })
 }
 
@@ -93,6 +94,7 @@ pub(crate) fn add_identifier(
         request_id: request_id.to_owned(),
         customer_id,
         identifier: Some(identifier),
+        validate_only: false,
     })
 }
 
@@ -107,6 +109,7 @@ pub(crate) fn consent(n: u64, request_id: &str, customer_id: String) -> Command 
         source: SOURCE.to_owned(),
         given_time: at(n),
         evidence_reference: String::new(),
+        validate_only: false,
     })
 }
 
@@ -119,6 +122,7 @@ pub(crate) fn withdraw(n: u64, request_id: &str, customer_id: String) -> Command
         purpose: Purpose::Marketing.into(),
         source: SOURCE.to_owned(),
         withdrawn_time: right_after(n),
+        validate_only: false,
     })
 }
 

@@ -49,6 +49,7 @@ impl Deciding<'_> {
             metadata: self.metadata.clone(),
             now: clock::now(),
             idempotency: None,
+            validate_only: false,
         }
     }
 

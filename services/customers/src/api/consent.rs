@@ -18,7 +18,8 @@ impl Api {
         let (customer, command) = parse::complete(violations, customer.zip(command))?;
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let committed = self
             .change(&recognised, customer, &command, |etag| {
                 pb::RecordConsentResponse {
@@ -44,7 +45,8 @@ impl Api {
         let (customer, command) = parse::complete(violations, customer.zip(command))?;
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let committed = self
             .change(&recognised, customer, &command, |etag| {
                 pb::WithdrawConsentResponse {

@@ -34,7 +34,8 @@ impl Api {
         let (customer, given) = parse::complete(violations, customer.zip(given))?;
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let committed = self
             .log
             .transact(&recognised, || {
@@ -43,10 +44,14 @@ impl Api {
             .await
             .map_err(|error| refusal::status(error, customer))?;
         let response: pb::AddIdentifierResponse = stored(&committed)?;
+        let identifier = if request.validate_only {
+            self.normalised(&caller.tenant, customer, &given).await?
+        } else {
+            self.revealed(&caller.tenant, customer, response.identifier)
+                .await?
+        };
         Ok(pb::AddIdentifierResponse {
-            identifier: self
-                .revealed(&caller.tenant, customer, response.identifier)
-                .await?,
+            identifier,
             consistency_token: committed.token.to_string(),
             ..response
         })
@@ -89,6 +94,22 @@ impl Api {
         };
         // The customer comes first: its partition is the one that the consistency token stands for.
         Ok(Decision::new([added, claimed], &response))
+    }
+
+    /// The identifier as it would be shown if the customer had it.
+    async fn normalised(
+        &self,
+        tenant: &TenantId,
+        customer: CustomerId,
+        given: &GivenIdentifier,
+    ) -> Result<Option<pb::Identifier>, Status> {
+        let stream = Stream::of_customer(tenant, customer);
+        let loaded = self.log.load::<Customer>(&stream).await;
+        let state = loaded.map_err(command::failed)?.state;
+        let identifier = given.in_country(state.profile().country.as_ref());
+        Ok(identifier
+            .ok()
+            .map(|identifier| message::shown(identifier.type_(), Some(&identifier))))
     }
 
     /// The identifier that a stored response stands for.

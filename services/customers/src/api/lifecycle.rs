@@ -32,7 +32,8 @@ impl Api {
         let command = CustomerCommand::ChangeStage { stage, reason, at };
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let committed = self
             .change(&recognised, customer, &command, |etag| {
                 pb::ChangeLifecycleStageResponse {

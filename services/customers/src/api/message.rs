@@ -8,6 +8,7 @@ use crate::{
         Customer, Label, Name,
         consent::{ConsentHistory, ConsentScope, Turn},
         customer::OwnedIdentifier,
+        identifier::{Identifier, IdentifierType},
         lifecycle::Lifecycle,
         office::Office,
         place::{Country, Locale, TimeZone},
@@ -107,11 +108,16 @@ fn team(office: &Office) -> String {
 
 /// An identifier; its value is empty once the customer was erased.
 pub(super) fn identifier(owned: &OwnedIdentifier) -> pb::Identifier {
-    let (value, system) = owned.identifier.as_ref().map_or(("", ""), |identifier| {
+    shown(owned.type_, owned.identifier.as_ref())
+}
+
+/// An identifier, whether anybody has it or not.
+pub(super) fn shown(type_: IdentifierType, identifier: Option<&Identifier>) -> pb::Identifier {
+    let (value, system) = identifier.map_or(("", ""), |identifier| {
         (identifier.value(), identifier.system())
     });
     pb::Identifier {
-        r#type: wire::identifier_type(owned.type_).into(),
+        r#type: wire::identifier_type(type_).into(),
         value: value.to_owned(),
         system: system.to_owned(),
     }

@@ -38,7 +38,8 @@ impl Api {
         let ((customer, owner), at) = parse::complete(violations, given)?;
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let employee = owner.employee;
         let command = CustomerCommand::AssignOwner { owner, at };
         let committed = self
@@ -101,7 +102,8 @@ impl Api {
         let (customer, at) = parse::complete(violations, customer.zip(at))?;
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let command = CustomerCommand::ReleaseOwner { at };
         let committed = self
             .change(&recognised, customer, &command, |etag| {
@@ -134,7 +136,8 @@ impl Api {
         let (customer, at) = parse::complete(violations, customer.zip(at))?;
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let command = CustomerCommand::AssignTeam { team, at };
         let committed = self
             .change(&recognised, customer, &command, |etag| {

@@ -34,7 +34,8 @@ impl Api {
         let command = CustomerCommand::UpdateProfile(change);
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let committed = self
             .log
             .transact(&recognised, || {

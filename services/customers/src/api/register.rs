@@ -43,9 +43,11 @@ impl Api {
         }
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
-        // Most who register are new. That they are is taken for granted at first, which spares three queries; the append finds out.
-        let expect_new = AtomicBool::new(true);
+            .await?
+            .validating(request.validate_only);
+        // Most who register are new. That they are is taken for granted at first, which spares three queries; the append finds out,
+        // where there is one.
+        let expect_new = AtomicBool::new(!request.validate_only);
         let committed = self
             .log
             .transact(&recognised, || {

@@ -49,7 +49,8 @@ impl Api {
         };
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let committed = self
             .log
             .transact(&recognised, || self.decide_relation(&recognised, &relation))
@@ -157,7 +158,8 @@ impl Api {
         let ((customer, relation), at) = parse::complete(violations, given)?;
         let recognised = caller
             .command(&self.log, self.retention, &request.request_id, request)
-            .await?;
+            .await?
+            .validating(request.validate_only);
         let committed = self
             .log
             .transact(&recognised, || {

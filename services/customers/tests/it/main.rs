@@ -15,3 +15,4 @@ mod relations;
 mod repeats;
 mod requests;
 mod stack;
+mod validation;

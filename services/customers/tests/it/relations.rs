@@ -78,7 +78,7 @@ async fn both_show_a_relation_until_it_ends() {
     };
     for id in [&ayse, &firm] {
         let shown = get(&mut client, id).await.relations;
-        assert_eq!(shown, [expected.clone()]);
+        assert_eq!(shown, std::slice::from_ref(&expected));
     }
     // The one who is named may be the other of the two.
     let end = pb::EndRelationRequest {
@@ -107,8 +107,8 @@ async fn a_company_tree_is_walked_from_anywhere_and_as_of_any_moment() {
         relate(&mut client, &firms[from], SubsidiaryOf, &firms[to], 10).await;
     }
     let pair = |from: usize, to: usize| (firms[from].clone(), firms[to].clone());
-    for start in 0..4 {
-        let mut found = related(&mut client, walk(&firms[start], SubsidiaryOf)).await;
+    for start in &firms[..4] {
+        let mut found = related(&mut client, walk(start, SubsidiaryOf)).await;
         found.sort();
         let mut expected = vec![pair(1, 0), pair(2, 0), pair(3, 2)];
         expected.sort();

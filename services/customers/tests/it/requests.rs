@@ -91,6 +91,7 @@ pub(crate) fn addition(customer_id: &str, identifier: pb::Identifier) -> pb::Add
         request_id: String::new(),
         customer_id: customer_id.to_owned(),
         identifier: Some(identifier),
+        validate_only: false,
     }
 }
 
@@ -107,6 +108,7 @@ pub(crate) fn update(
             paths: paths.iter().map(|&path| path.to_owned()).collect(),
         }),
         etag: String::new(),
+        validate_only: false,
     }
 }
 
@@ -121,6 +123,7 @@ pub(crate) fn consent(customer_id: &str, given: OffsetDateTime) -> pb::RecordCon
         source: "web-form".to_owned(),
         given_time: moment(given),
         evidence_reference: "doc/17".to_owned(),
+        validate_only: false,
     }
 }
 
@@ -135,6 +138,7 @@ pub(crate) fn withdrawal(
         purpose: pb::Purpose::Marketing.into(),
         source: "phone".to_owned(),
         withdrawn_time: moment(withdrawn),
+        validate_only: false,
     }
 }
 

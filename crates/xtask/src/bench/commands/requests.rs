@@ -51,6 +51,7 @@ pub(in crate::bench) fn consent(customer: &str, n: u64) -> RecordConsentRequest 
         source: "bench".to_owned(),
         given_time: at(n),
         evidence_reference: String::new(),
+        validate_only: false,
     }
 }
 
