@@ -45,7 +45,9 @@ fn breaking() -> anyhow::Result<()> {
     let before = fork
         .filter(|fork| *fork != head)
         .or_else(|| output("git", &["rev-parse", "--verify", "--quiet", "HEAD~1"]))
-        .context("there is no earlier commit to compare the contract with; a clone of depth 2 has one")?;
+        .context(
+            "there is no earlier commit to compare the contract with; a clone of depth 2 has one",
+        )?;
     let buf = tools::buf()?;
     let against = format!(".git#ref={before},subdir=proto");
     step::run(command(

@@ -1,31 +1,51 @@
 //! A command on one customer alone.
 
 use aggregate::CustomerId;
-use event_log::{Committed, Request, Stream};
-use prost::Message;
+use event_log::{Request, Stream};
 use tonic::Status;
 
 use super::{
     Api, message,
     refusal::{self, Refusal, from_rejection},
+    stored,
 };
 use crate::domain::{Customer, customer::CustomerCommand};
 
+/// What every such command answers.
+pub(super) struct Changed {
+    /// Version tag after the command.
+    pub(super) etag: String,
+    /// Makes a later read wait until it shows the change.
+    pub(super) consistency_token: String,
+}
+
+/// What is kept of the answer for a repeat: the field that all responses of such commands begin with.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Kept {
+    #[prost(string, tag = "1")]
+    etag: String,
+}
+
 impl Api {
-    /// Carries out a command; `response` makes the answer from the version tag after it.
-    pub(super) async fn change<M: Message>(
+    /// Carries out a command, or finds what its repeat is answered with.
+    pub(super) async fn change(
         &self,
         request: &Request,
         customer: CustomerId,
         command: &CustomerCommand,
-        response: impl Fn(String) -> M,
-    ) -> Result<Committed, Status> {
+    ) -> Result<Changed, Status> {
         let stream = Stream::of_customer(&request.tenant, customer);
-        self.log
-            .execute::<Customer, M>(request, &stream, command, |loaded| {
-                response(message::etag(loaded.version))
+        let committed = self
+            .log
+            .execute::<Customer, _>(request, &stream, command, |loaded| Kept {
+                etag: message::etag(loaded.version),
             })
             .await
-            .map_err(|error| refusal::status(from_rejection(error, Refusal::Customer), customer))
+            .map_err(|error| refusal::status(from_rejection(error, Refusal::Customer), customer))?;
+        let Kept { etag } = stored(&committed)?;
+        Ok(Changed {
+            etag,
+            consistency_token: committed.token.to_string(),
+        })
     }
 }

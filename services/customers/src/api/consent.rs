@@ -4,7 +4,7 @@ use contracts::customers::v1 as pb;
 use service::{Caller, status::Violations};
 use tonic::Status;
 
-use super::{Api, parse, stored};
+use super::{Api, parse};
 
 impl Api {
     pub(super) async fn record(
@@ -20,17 +20,10 @@ impl Api {
             .command(&self.log, self.retention, &request.request_id, request)
             .await?
             .validating(request.validate_only);
-        let committed = self
-            .change(&recognised, customer, &command, |etag| {
-                pb::RecordConsentResponse {
-                    etag,
-                    consistency_token: String::new(),
-                }
-            })
-            .await?;
+        let changed = self.change(&recognised, customer, &command).await?;
         Ok(pb::RecordConsentResponse {
-            consistency_token: committed.token.to_string(),
-            ..stored(&committed)?
+            etag: changed.etag,
+            consistency_token: changed.consistency_token,
         })
     }
 
@@ -47,17 +40,10 @@ impl Api {
             .command(&self.log, self.retention, &request.request_id, request)
             .await?
             .validating(request.validate_only);
-        let committed = self
-            .change(&recognised, customer, &command, |etag| {
-                pb::WithdrawConsentResponse {
-                    etag,
-                    consistency_token: String::new(),
-                }
-            })
-            .await?;
+        let changed = self.change(&recognised, customer, &command).await?;
         Ok(pb::WithdrawConsentResponse {
-            consistency_token: committed.token.to_string(),
-            ..stored(&committed)?
+            etag: changed.etag,
+            consistency_token: changed.consistency_token,
         })
     }
 }

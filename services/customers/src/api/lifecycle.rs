@@ -4,7 +4,7 @@ use contracts::customers::v1 as pb;
 use service::{Caller, status::Violations};
 use tonic::Status;
 
-use super::{Api, parse, stored};
+use super::{Api, parse};
 use crate::{
     domain::{Label, customer::CustomerCommand},
     wire,
@@ -34,17 +34,10 @@ impl Api {
             .command(&self.log, self.retention, &request.request_id, request)
             .await?
             .validating(request.validate_only);
-        let committed = self
-            .change(&recognised, customer, &command, |etag| {
-                pb::ChangeLifecycleStageResponse {
-                    etag,
-                    consistency_token: String::new(),
-                }
-            })
-            .await?;
+        let changed = self.change(&recognised, customer, &command).await?;
         Ok(pb::ChangeLifecycleStageResponse {
-            consistency_token: committed.token.to_string(),
-            ..stored(&committed)?
+            etag: changed.etag,
+            consistency_token: changed.consistency_token,
         })
     }
 }

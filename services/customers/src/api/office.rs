@@ -105,17 +105,10 @@ impl Api {
             .await?
             .validating(request.validate_only);
         let command = CustomerCommand::ReleaseOwner { at };
-        let committed = self
-            .change(&recognised, customer, &command, |etag| {
-                pb::ReleaseOwnerResponse {
-                    etag,
-                    consistency_token: String::new(),
-                }
-            })
-            .await?;
+        let changed = self.change(&recognised, customer, &command).await?;
         Ok(pb::ReleaseOwnerResponse {
-            consistency_token: committed.token.to_string(),
-            ..stored(&committed)?
+            etag: changed.etag,
+            consistency_token: changed.consistency_token,
         })
     }
 
@@ -139,17 +132,10 @@ impl Api {
             .await?
             .validating(request.validate_only);
         let command = CustomerCommand::AssignTeam { team, at };
-        let committed = self
-            .change(&recognised, customer, &command, |etag| {
-                pb::AssignTeamResponse {
-                    etag,
-                    consistency_token: String::new(),
-                }
-            })
-            .await?;
+        let changed = self.change(&recognised, customer, &command).await?;
         Ok(pb::AssignTeamResponse {
-            consistency_token: committed.token.to_string(),
-            ..stored(&committed)?
+            etag: changed.etag,
+            consistency_token: changed.consistency_token,
         })
     }
 }
