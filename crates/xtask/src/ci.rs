@@ -1,5 +1,7 @@
 //! `cargo xtask ci`: everything that must hold before a change lands; the quickest checks first.
 
+use std::{fs, path::Path};
+
 use anyhow::Context;
 
 use crate::floors;
@@ -7,6 +9,7 @@ use crate::interrupt;
 use crate::readme;
 use crate::step::{self, command, output, step};
 use crate::tools;
+use crate::workspace;
 
 /// Runs it all, and stops at the first failure.
 pub(crate) fn run() -> anyhow::Result<()> {
@@ -38,22 +41,36 @@ pub(crate) fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Compares the contract with the last one that landed: where this branch left main, or, on main itself, the commit before.
+/// Compares the contract with the last one that landed. A clone that begins with this commit has none to compare with.
 fn breaking() -> anyhow::Result<()> {
-    let fork = output("git", &["merge-base", "HEAD", "origin/main"]);
-    let head = output("git", &["rev-parse", "HEAD"]).context("this is no git clone")?;
-    let before = fork
-        .filter(|fork| *fork != head)
-        .or_else(|| output("git", &["rev-parse", "--verify", "--quiet", "HEAD~1"]))
-        .context(
-            "there is no earlier commit to compare the contract with; a clone of depth 2 has one",
-        )?;
+    let Some(before) = landed_before() else {
+        println!("    there is no earlier commit to compare the contract with");
+        return Ok(());
+    };
+    let earlier = workspace::target().join("contract");
+    fs::create_dir_all(&earlier).with_context(|| format!("making {}", earlier.display()))?;
+    let earlier = tempfile::tempdir_in(earlier)?;
+    let archive = earlier.path().join("proto.tar");
+    let place = |path: &Path| path.to_string_lossy().into_owned();
+    // Not read by buf from the clone itself, which may be a shallow one or a worktree.
+    let output = format!("--output={}", place(&archive));
+    step::run(command("git", ["archive", &output, &before, "proto"]))?;
+    let into = place(earlier.path());
+    step::run(command("tar", ["-xf", &place(&archive), "-C", &into]))?;
+    let against = place(&earlier.path().join("proto"));
     let buf = tools::buf()?;
-    let against = format!(".git#ref={before},subdir=proto");
     step::run(command(
         &buf.to_string_lossy(),
         ["breaking", "proto", "--against", &against],
     ))
+}
+
+/// Where this branch left main, or, on main itself, the commit before.
+fn landed_before() -> Option<String> {
+    let head = output("git", &["rev-parse", "HEAD"])?;
+    output("git", &["merge-base", "HEAD", "origin/main"])
+        .filter(|fork| *fork != head)
+        .or_else(|| output("git", &["rev-parse", "--verify", "--quiet", "HEAD~1"]))
 }
 
 /// Without a shell between us and it, so that it ends when we do.
