@@ -1,6 +1,6 @@
 //! Relations: both customers take them over in one step, and no hierarchy leads back to where it began.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use aggregate::CustomerId;
 use contracts::customers::v1 as pb;
@@ -63,7 +63,8 @@ impl Api {
     }
 
     /// Decides on the first of the two, and lets the second take it over. In a hierarchy everybody above takes note, too: two relations that would
-    /// close a circle together both append to the stream of whoever stands where they meet, so that one of them is decided again.
+    /// close a circle together both append to the stream of whoever stands where they meet, so that one of them is decided again. Each appends at the
+    /// version at which it looked: what somebody above was told meanwhile is a conflict.
     async fn decide_relation(
         &self,
         request: &Request,
@@ -76,7 +77,7 @@ impl Api {
             )));
         }
         let mut second = self.registered(request, relation.to).await?;
-        let above = self.above(request, relation).await?;
+        let (above, others) = self.above(request, relation, &second).await?;
         let related_kind = second.state.registration().map(|other| other.kind);
         let related_kind = related_kind.expect("somebody registered");
         let decide = |loaded: &mut Loaded<Customer>, command: CustomerCommand| {
@@ -87,7 +88,7 @@ impl Api {
         let command = CustomerCommand::AddRelation {
             relation: *relation,
             related_kind,
-            above: above.clone(),
+            above,
         };
         // The first comes first: its partition is the one that the consistency token stands for.
         let mut appends = vec![decide(&mut first, command)?];
@@ -95,8 +96,7 @@ impl Api {
             &mut second,
             CustomerCommand::TakeRelation(*relation),
         )?);
-        for party in above.into_iter().filter(|party| *party != relation.to) {
-            let mut one = self.registered(request, party).await?;
+        for mut one in others {
             appends.push(decide(
                 &mut one,
                 CustomerCommand::NoteDescendant(*relation),
@@ -123,25 +123,35 @@ impl Api {
         }
     }
 
-    /// Everybody above the second of the two while the relation lasts; nobody where it makes no hierarchy.
+    /// Everybody above the second of the two while the relation lasts, itself among them, and all but itself as each was looked at; nobody where it
+    /// makes no hierarchy.
     async fn above(
         &self,
         request: &Request,
         relation: &Relation,
-    ) -> Result<BTreeSet<CustomerId>, CommandError<Refusal>> {
+        second: &Loaded<Customer>,
+    ) -> Result<(BTreeSet<CustomerId>, Vec<Loaded<Customer>>), CommandError<Refusal>> {
         if !relation.type_.is_hierarchy() {
-            return Ok(BTreeSet::new());
+            return Ok((BTreeSet::new(), Vec::new()));
         }
+        let mut looked_at = BTreeMap::new();
         let mut ascent = Ascent::from(relation.type_, relation.to, relation.period);
         while let Some((party, period)) = ascent.next() {
-            let stream = Stream::of_customer(&request.tenant, party);
-            let loaded = self.log.load::<Customer>(&stream).await?;
-            ascent.told(party, period, loaded.state.relations());
-            if ascent.len() > PARTIES_MAX {
+            if party == relation.to {
+                ascent.told(party, period, second.state.relations());
+                continue;
+            }
+            // One who is met again, for another time, is looked at once.
+            let one = match looked_at.entry(party) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => new.insert(self.registered(request, party).await?),
+            };
+            ascent.told(party, period, one.state.relations());
+            if looked_at.len() >= PARTIES_MAX {
                 return Err(CommandError::Rejected(Refusal::HierarchyTooLarge));
             }
         }
-        Ok(ascent.found())
+        Ok((ascent.found(), looked_at.into_values().collect()))
     }
 
     pub(super) async fn part(

@@ -171,12 +171,6 @@ impl Ascent {
         }
     }
 
-    /// How many were found, the beginning among them.
-    #[must_use]
-    pub(crate) fn len(&self) -> usize {
-        self.seen.len()
-    }
-
     /// All who were found, the beginning among them.
     #[must_use]
     pub(crate) fn found(self) -> BTreeSet<CustomerId> {

@@ -249,6 +249,28 @@ async fn a_circle_that_is_closed_from_all_sides_at_once_stays_open() {
     stack.stop().await;
 }
 
+/// Neither names anybody whom the other names: they meet above only.
+#[tokio::test(flavor = "multi_thread")]
+async fn two_relations_that_would_close_a_circle_through_others_do_not_both_take_effect() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    for round in 0..25 {
+        let firms = businesses(&mut client, 6).await;
+        for (from, to) in [(0, 1), (1, 2), (3, 4), (4, 5)] {
+            relate(&mut client, &firms[from], SubsidiaryOf, &firms[to], 0).await;
+        }
+        let calls = [(2, 3), (5, 0)].map(|(from, to): (usize, usize)| {
+            let mut client = stack.client();
+            let request = add_relation(&firms[from], SubsidiaryOf, &firms[to]);
+            async move { client.add_relation(request).await }
+        });
+        let answers = join_all(calls).await;
+        let refused = answers.iter().filter(|answer| answer.is_err()).count();
+        assert_eq!(refused, 1, "round {round}: {answers:?}");
+    }
+    stack.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_request_twice_relates_once() {
     let stack = Stack::start().await;
