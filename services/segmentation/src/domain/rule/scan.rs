@@ -1,6 +1,6 @@
 //! The scans of facts under a statement: one for each table, with every aggregate that any rule asks for.
 
-use super::statement::{Binds, NOW, TENANT, Whom};
+use super::statement::{Binds, NOW, TENANT, Whom, anybody};
 
 /// The name that a fact table has inside its own scan.
 pub(super) const FACT_TABLE_ALIAS: &str = "f";
@@ -155,15 +155,27 @@ impl Scan {
             Reach::Since(_, older) => format!(" and f.occurred_at > {NOW} - {older}"),
             Reach::Nothing | Reach::Everything => String::new(),
         };
-        let of_whom = whom.condition(FACT_TABLE_ALIAS);
-        format!(
-            "\n  left join (\
-             \n    select f.partition, f.customer_id,\n{columns}           least(\n             {due}) as due\
-             \n      from {table} f\
-             \n     where f.tenant = {TENANT} and {of_whom}{since}\
-             \n     group by f.partition, f.customer_id\
-             \n  ) {alias} on {alias}.partition = c.partition and {alias}.customer_id = c.customer_id"
-        )
+        match whom {
+            // Customer by customer, by the index: PostgreSQL knows nothing of how many are given, takes them for one, and would make the
+            // aggregates of all of them anew for each.
+            Whom::Given => format!(
+                "\n  left join lateral (\
+                 \n    select {columns}           least(\n             {due}) as due\
+                 \n      from {table} f\
+                 \n     where f.tenant = {TENANT} and f.customer_id = c.customer_id and f.partition = c.partition{since}\
+                 \n  ) {alias} on true"
+            ),
+            // One pass over the table.
+            Whom::Anybody => format!(
+                "\n  left join (\
+                 \n    select f.partition, f.customer_id,\n{columns}           least(\n             {due}) as due\
+                 \n      from {table} f\
+                 \n     where f.tenant = {TENANT} and {}{since}\
+                 \n     group by f.partition, f.customer_id\
+                 \n  ) {alias} on {alias}.partition = c.partition and {alias}.customer_id = c.customer_id",
+                anybody(FACT_TABLE_ALIAS)
+            ),
+        }
     }
 }
 

@@ -27,13 +27,27 @@ pub(super) enum Whom {
 }
 
 impl Whom {
-    pub(super) fn condition(self, alias: &str) -> String {
-        let given = format!("{alias}.customer_id = any({CUSTOMERS})");
+    /// The profiles of whom it is, as `c`, with what is joined to them.
+    fn profiles(self, joins: &str) -> String {
         match self {
-            Self::Anybody => format!("({CUSTOMERS} is null or {given})"),
-            Self::Given => given,
+            Self::Anybody => format!(
+                "customer_fact c{joins}\
+                 \n where c.tenant = {TENANT} and {NOW} is not null\
+                 \n   and {}",
+                anybody("c")
+            ),
+            Self::Given => format!(
+                "unnest({CUSTOMERS}) as given (customer_id)\
+                 \n  join customer_fact c on c.tenant = {TENANT} and c.customer_id = given.customer_id{joins}\
+                 \n where {NOW} is not null"
+            ),
         }
     }
+}
+
+/// The customers given, or all of them where none are.
+pub(super) fn anybody(alias: &str) -> String {
+    format!("({CUSTOMERS} is null or {alias}.customer_id = any({CUSTOMERS}))")
 }
 
 /// A statement over the fact tables, and the values of its parameters.
@@ -197,16 +211,13 @@ fn explain(rule: &Rule, expr: &Expr, depth: usize, add: &mut impl FnMut(&Expr, E
 }
 
 fn statement(select: &str, translator: Translator, whom: Whom) -> Statement {
-    let joins = translator.scans.joins(whom);
-    let of_whom = whom.condition("c");
+    let profiles = whom.profiles(&translator.scans.joins(whom));
     // `now` appears in every statement, since PostgreSQL cannot tell the type of a parameter that is never used.
     Statement {
         sql: format!(
             "select c.customer_id, c.partition,\
              \n       {select}\
-             \n  from customer_fact c{joins}\
-             \n where c.tenant = {TENANT} and {NOW} is not null\
-             \n   and {of_whom}"
+             \n  from {profiles}"
         ),
         binds: translator.scans.binds.values,
     }
