@@ -3,6 +3,7 @@
 mod analyst;
 mod crashes;
 mod data;
+mod operations;
 mod project;
 
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::demo::service::Service;
 use crate::interrupt;
 use crate::step::{answers, step};
 use data::Data;
-use project::Project;
+use project::{OTHER_TENANT, Project, TENANT};
 
 /// From images that are built to services that serve.
 const START_MAX: Duration = Duration::from_secs(60);
@@ -58,7 +59,7 @@ pub(crate) fn missing_engine() -> Option<&'static str> {
 }
 
 fn play(project: &Project) -> anyhow::Result<()> {
-    step("make secrets", || project.make_secrets())?;
+    step("make secrets", || project.init(&[TENANT, OTHER_TENANT]))?;
     if project.builds() {
         step("build the image", || project.build())?;
         step("the image is small, labelled and not root's", || {
@@ -87,8 +88,27 @@ fn play(project: &Project) -> anyhow::Result<()> {
     step("each container dies once, and comes back", || {
         runtime.block_on(crashes::every_container(project, &mut data))
     })?;
+    step("passwords are changed while all runs", || {
+        runtime.block_on(operations::new_passwords(project, &mut data))
+    })?;
+    step("databases from before are put back", || {
+        runtime.block_on(operations::put_back(project, &mut data))
+    })?;
     step("nothing is lost, and nothing is there twice", || {
         runtime.block_on(data.is_whole(project))
+    })?;
+    // Followers may have read on in the streams of after before the relays purged them: that is kept in mind until their rows are made anew.
+    step("read models are made anew", || {
+        let rebuild = [
+            "run",
+            "--rm",
+            "-T",
+            "vefa",
+            "projections",
+            "rebuild",
+            "--all",
+        ];
+        project.compose_said(&rebuild).map(drop)
     })?;
     step("vefa doctor", || project.doctor())
 }

@@ -22,14 +22,14 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(100);
 
 /// A customer that was acknowledged.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Registered {
     id: String,
     purchases: usize,
 }
 
 /// All that was acknowledged.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Data {
     token: String,
     registered: Vec<Registered>,
@@ -132,6 +132,19 @@ impl Data {
             );
         }
         Ok(())
+    }
+
+    /// What was acknowledged since `then` is gone. Numbers are not used again.
+    pub(super) fn is_again(&mut self, then: Self) {
+        *self = Self {
+            next: self.next,
+            ..then
+        };
+    }
+
+    /// Whether the streams come as far as the logs.
+    pub(super) async fn is_published(&self, project: &Project) -> anyhow::Result<()> {
+        published(project, &self.clients(project)?).await
     }
 
     /// Whether the logs hold what was acknowledged, once, all of it is read, and the streams have come as far as the logs.

@@ -90,8 +90,14 @@ impl Project {
         self.configured("docker", &words)
     }
 
-    pub(super) fn make_secrets(&self) -> anyhow::Result<()> {
-        run(self.configured("deploy/init", &[TENANT, OTHER_TENANT]))
+    /// Runs deploy/init.
+    pub(super) fn init(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        run(self.configured("deploy/init", arguments))
+    }
+
+    /// What a command of compose prints.
+    pub(super) fn compose_said(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        said(self.compose(arguments))
     }
 
     pub(super) fn secret(&self, name: &str) -> anyhow::Result<String> {
