@@ -32,10 +32,10 @@ pub(crate) fn run(arguments: &HealthArguments) -> Result<()> {
         let status = tokio::time::timeout(limit, ask(address))
             .await
             .with_context(|| format!("{address} did not answer within {limit:?}"))??;
-        match status {
-            ServingStatus::Serving => Ok(()),
-            other => bail!("{address} answers {}", other.as_str_name()),
+        if status != ServingStatus::Serving {
+            bail!("{address} answers {}", status.as_str_name());
         }
+        Ok(())
     })
 }
 

@@ -247,9 +247,12 @@ fn a_password_that_cannot_be_used_is_refused_and_not_shown() {
 
 #[test]
 fn a_user_of_nats_needs_a_password_and_no_credentials_beside_it() {
-    let reasons = |text: &str| match from_file(text).unwrap_err() {
-        ConfigError::Senseless(reasons) => reasons,
-        other => panic!("{other}"),
+    let reasons = |text: &str| {
+        let error = from_file(text).unwrap_err();
+        let ConfigError::Senseless(reasons) = error else {
+            panic!("{error}")
+        };
+        reasons
     };
     let alone = "nats.user and nats.password_file go together";
     assert_eq!(reasons("[nats]\nuser = \"vefa\""), [alone]);
