@@ -1,10 +1,10 @@
 //! The connection to NATS, and the names and settings of streams.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 
 use aggregate::Partition;
 use async_nats::{
-    Client, ConnectOptions,
+    Auth, AuthError, Client, ConnectOptions,
     jetstream::{
         self,
         stream::{Config, DiscardPolicy, StorageType, Stream},
@@ -22,11 +22,33 @@ pub struct BusOptions {
     /// Empty for none.
     pub stream_prefix: String,
     /// Credentials file of the user; none for a server without users.
-    pub credentials_file: Option<std::path::PathBuf>,
+    pub credentials_file: Option<PathBuf>,
+    /// A user with a password, instead.
+    pub login: Option<Login>,
     /// How long to wait for any answer of the server.
     pub request_timeout: Duration,
     /// Copies of each stream in a cluster.
     pub replicas: usize,
+}
+
+/// A user and where its password lies.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// A file with the password; white space at its end does not count. It is read at every connection, so that a new password
+    /// needs no new process.
+    pub password_file: PathBuf,
+}
+
+impl Login {
+    fn read(&self) -> std::io::Result<Auth> {
+        let password = std::fs::read_to_string(&self.password_file)?;
+        let mut auth = Auth::new();
+        auth.username = Some(self.user.clone());
+        auth.password = Some(password.trim_end().to_owned());
+        Ok(auth)
+    }
 }
 
 /// A connection to NATS.
@@ -43,9 +65,21 @@ impl Bus {
     /// Connects in the background: the service works without NATS, and the log drains when NATS is there.
     ///
     /// # Errors
-    /// When the options make no sense: an URL that is none, a credentials file that cannot be read.
+    /// When the options make no sense: an URL that is none, a file of credentials or a password that cannot be read.
     pub async fn connect(options: &BusOptions) -> Result<Self, BusError> {
-        let mut connect = ConnectOptions::new()
+        let connect = match &options.login {
+            Some(login) => {
+                login
+                    .read()
+                    .map_err(BusError::nats("reading the password"))?;
+                let login = login.clone();
+                ConnectOptions::with_auth_callback(move |_| {
+                    std::future::ready(login.read().map_err(AuthError::new))
+                })
+            }
+            None => ConnectOptions::new(),
+        };
+        let mut connect = connect
             .name("vefa")
             .ping_interval(Duration::from_secs(5))
             .connection_timeout(options.request_timeout)

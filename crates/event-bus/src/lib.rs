@@ -21,7 +21,7 @@ mod relay;
 mod tail;
 mod verify;
 
-pub use bus::{Bus, BusOptions};
+pub use bus::{Bus, BusOptions, Login};
 pub use compare::compare_whole;
 pub use envelope::event_type_token;
 pub use error::BusError;

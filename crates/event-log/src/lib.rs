@@ -60,7 +60,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{PgPool, migrate::Migrator, postgres::PgPoolOptions};
 use tokio::sync::{Notify, futures::Notified};
 
 use crate::{recent::Recent, snapshot::Snapshots, states::States, writer::Writers};
@@ -140,7 +140,7 @@ impl EventLog {
         key_service: Arc<dyn KeyService>,
     ) -> Result<Self, LogError> {
         let pool = connect(options).await?;
-        let mut migrator = sqlx::migrate!("./migrations");
+        let mut migrator = migrations();
         // A service's own migrations share the table that records what was applied.
         migrator.set_ignore_missing(true);
         migrator.run(&pool).await?;
@@ -224,6 +224,12 @@ impl EventLog {
         self.inner.snapshots.close().await;
         self.inner.pool.close().await;
     }
+}
+
+/// What makes the tables of a log.
+#[must_use]
+pub fn migrations() -> Migrator {
+    sqlx::migrate!("./migrations")
 }
 
 async fn connect(options: &LogOptions) -> Result<PgPool, LogError> {

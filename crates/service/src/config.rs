@@ -3,6 +3,7 @@
 //! Three layers, the later over the earlier, key by key: the embedded `default.toml`, which
 //! documents every key; a file; the environment.
 
+mod passwords;
 mod sections;
 mod source;
 
@@ -83,6 +84,17 @@ pub enum ConfigError {
         /// What was found and what is wanted.
         reason: String,
     },
+    /// A password is missing.
+    #[error("cannot read the password {} that {key} names", path.display())]
+    Password {
+        /// The whole key.
+        key: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// Values that are well formed and make no sense.
     #[error("{}", .0.join("; "))]
     Senseless(Vec<String>),
@@ -123,11 +135,12 @@ impl Config {
             })?;
             layers = layers.merge(Toml::file_exact(path));
         }
-        let config: Self = layers
+        let mut config: Self = layers
             .merge(Environment::new(environment))
             .extract()
             .map_err(source::explain)?;
         config.validate()?;
+        passwords::put(&mut config.database)?;
         Ok(config)
     }
 
@@ -151,6 +164,13 @@ impl Config {
         }
         if self.relay.batch_events_max > 1_000 {
             senseless.push("relay.batch_events_max: NATS takes at most 1000".into());
+        }
+        let nats = &self.nats;
+        if nats.user.is_some() != nats.password_file.is_some() {
+            senseless.push("nats.user and nats.password_file go together".into());
+        }
+        if nats.user.is_some() && nats.credentials_file.is_some() {
+            senseless.push("nats.user and nats.credentials_file exclude each other".into());
         }
         if senseless.is_empty() {
             Ok(())

@@ -1,11 +1,16 @@
 //! What a service is made of besides its own logic, wired once for all four: log, bus, relay, projections, followers, server.
 
+mod options;
+
+pub use options::bus_options;
+use options::{log_options, retention};
+
 use std::{sync::Arc, time::Duration};
 
 use contracts::common::v1::log_service_server::LogServiceServer;
-use event_bus::{Bus, BusError, BusOptions, Follower, FollowerOptions, Relay, RelayOptions};
+use event_bus::{Bus, BusError, Follower, FollowerOptions, Relay, RelayOptions};
 use event_log::{
-    AnyProjection, EventLog, FileKeyService, KeyError, LogError, LogOptions, Projection, Projector,
+    AnyProjection, EventLog, FileKeyService, KeyError, LogError, Projection, Projector,
     ProjectorOptions,
 };
 use sqlx::migrate::Migrator;
@@ -18,6 +23,7 @@ use crate::{
     config::{Config, ServiceName},
     limited,
     log_service::{LogApi, PeerLog},
+    migration::{migrate, require_migrated},
     server::{ServeError, Server},
     tasks::Tasks,
 };
@@ -44,9 +50,19 @@ pub enum GroundError {
     /// The log could not be opened.
     #[error("the log cannot be opened")]
     Log(#[from] LogError),
-    /// The service's own tables could not be brought up to date.
-    #[error("migrating the read model failed")]
+    /// Tables could not be brought up to date.
+    #[error("migrating the database failed")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// Tables are not up to date, and it is not the service that brings them up to date.
+    #[error(
+        "the database of {name} lacks the migrations {missing:?}: run `vefa migrate {name}`, or set database.migrate"
+    )]
+    NotMigrated {
+        /// Whose database.
+        name: ServiceName,
+        /// What is not applied.
+        missing: Vec<i64>,
+    },
     /// The bus could not be set up.
     #[error("the bus cannot be set up")]
     Bus(#[from] BusError),
@@ -104,21 +120,24 @@ pub struct Ground {
 }
 
 impl Ground {
-    /// Opens the service's log, brings its tables up to date, and connects to the bus in the background.
+    /// Opens the service's log and connects to the bus in the background. Its tables are brought up to date before, or must be
+    /// so (`database.migrate`); `migrator` has those that are not the log's.
     ///
     /// # Errors
-    /// When something that the configuration names cannot be had.
+    /// When something that the configuration names cannot be had, or tables are not up to date.
     pub async fn open(
         name: ServiceName,
         config: &Config,
-        mut migrator: Migrator,
+        migrator: Migrator,
     ) -> Result<Self, GroundError> {
         let secret = Secret::from_config(&config.auth)?;
         let keys = Arc::new(keys(config)?);
-        let log = EventLog::open(name.as_str(), &log_options(name, config), keys).await?;
-        // The log's own migrations share the table that records what was applied.
-        migrator.set_ignore_missing(true);
-        migrator.run(log.pool()).await?;
+        if config.database.migrate {
+            migrate(name, config, migrator).await?;
+        } else {
+            require_migrated(name, config, &migrator).await?;
+        }
+        let log = EventLog::attach(name.as_str(), &log_options(name, config), keys).await?;
         let bus = Bus::connect(&bus_options(config)).await?;
         Ok(Self {
             name,
@@ -266,38 +285,5 @@ async fn sweep(log: EventLog, stopping: CancellationToken) {
             () = stopping.cancelled() => {}
             () = tokio::time::sleep(SWEEP_INTERVAL) => {}
         }
-    }
-}
-
-fn retention(config: &Config) -> Duration {
-    Duration::from_secs(u64::from(config.log.idempotency_retention_days) * 24 * 60 * 60)
-}
-
-fn log_options(name: ServiceName, config: &Config) -> LogOptions {
-    let database = &config.database;
-    LogOptions {
-        database_url: database.url.of(name).expose().to_owned(),
-        connections_max: database.pool_connections_max,
-        acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
-        statement_timeout: Duration::from_millis(database.statement_timeout_ms),
-        idle_timeout: Duration::from_millis(database.idle_timeout_ms),
-        writers: config.log.writers,
-        mailbox_commands_max: config.log.queue_commands_max,
-        batch_commands_max: config.log.batch_commands_max,
-        key_cache_entries_max: config.log.key_cache_entries_max,
-        state_cache_entries_max: config.log.state_cache_entries_max,
-        snapshot_tail_events_min: config.log.snapshot_tail_events_min,
-    }
-}
-
-/// How to reach the bus that the configuration names.
-#[must_use]
-pub fn bus_options(config: &Config) -> BusOptions {
-    BusOptions {
-        url: config.nats.url.expose().to_owned(),
-        stream_prefix: config.nats.stream_prefix.clone(),
-        credentials_file: config.nats.credentials_file.clone(),
-        request_timeout: Duration::from_millis(config.nats.request_timeout_ms),
-        replicas: config.nats.stream_replicas,
     }
 }

@@ -34,6 +34,7 @@ pub struct NatsServer {
     program: NatsProgram,
     name: String,
     port: u16,
+    settings: String,
     // Last, so that the files go after the process.
     dir: TempDir,
 }
@@ -44,11 +45,20 @@ impl NatsServer {
     /// # Errors
     /// When it cannot be started, or is not ready within half a minute: with the end of its log.
     pub fn start(program: NatsProgram) -> Result<Self, ServerError> {
+        Self::start_with(program, "")
+    }
+
+    /// The same with more lines in its configuration, such as users.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_with(program: NatsProgram, settings: &str) -> Result<Self, ServerError> {
         let mut server = Self {
             process: None,
             program,
             name: format!("vefa-{}", Uuid::new_v4().simple()),
             port: 0,
+            settings: settings.to_owned(),
             dir: temporary_directory("vefa-nats-", None)?,
         };
         for _ in 0..START_ATTEMPTS {
@@ -115,8 +125,9 @@ impl NatsServer {
             "listen: \"127.0.0.1:{}\"\n\
              server_name: \"{}\"\n\
              max_payload: {PAYLOAD_BYTES_MAX}\n\
-             jetstream {{\n  store_dir: {:?}\n  sync_interval: always\n}}\n",
-            self.port, self.name, store
+             jetstream {{\n  store_dir: {:?}\n  sync_interval: always\n}}\n\
+             {}\n",
+            self.port, self.name, store, self.settings
         )
     }
 

@@ -1,9 +1,12 @@
 //! The `vefa` command: runs the services, makes the secrets and tokens that they need, and examines what they keep.
 
 mod doctor;
+mod health;
+mod migrate;
 mod projections;
 mod secrets;
 mod serve;
+mod version;
 
 use std::path::PathBuf;
 
@@ -34,6 +37,14 @@ enum Command {
         #[arg(value_parser = serve::parse_name)]
         services: Vec<service::ServiceName>,
     },
+    /// Brings the tables of services up to date, of all four or of those that are named, and ends. Several may run at once.
+    Migrate {
+        /// customers, interactions, segmentation, campaigns.
+        #[arg(value_parser = serve::parse_name)]
+        services: Vec<service::ServiceName>,
+    },
+    /// Asks a service whether it serves. Exit status 1 when it does not.
+    Health(health::HealthArguments),
     /// Makes the token secret and the master key that the configuration names, where they are not there yet.
     Init,
     /// Checks that logs and streams are whole and agree; changes nothing, also while the services run. Exit status 1 with findings.
@@ -45,6 +56,8 @@ enum Command {
     },
     /// Prints a token with which to call the services.
     Token(secrets::TokenArguments),
+    /// Prints the version, and the commit that it was built from.
+    Version,
 }
 
 #[cfg(all(feature = "failpoints", not(debug_assertions)))]
@@ -54,12 +67,19 @@ fn main() -> Result<()> {
     #[cfg(feature = "failpoints")]
     let _failpoints = fail::FailScenario::setup();
     let arguments = Arguments::parse();
-    let config = Config::load(arguments.config.as_deref())?;
+    // Not read by commands that do without, which so work also where it cannot be used.
+    let config = || Config::load(arguments.config.as_deref());
     match arguments.command {
-        Command::Serve { services } => serve::run(&config, &services),
-        Command::Init => secrets::init(&config),
-        Command::Doctor(doctor) => doctor::run(&config, &doctor),
-        Command::Projections { command } => projections::run(&config, &command),
-        Command::Token(token) => secrets::print_token(&config, &token),
+        Command::Serve { services } => serve::run(&config()?, &services),
+        Command::Migrate { services } => migrate::run(&config()?, &services),
+        Command::Health(health) => health::run(&health),
+        Command::Init => secrets::init(&config()?),
+        Command::Doctor(doctor) => doctor::run(&config()?, &doctor),
+        Command::Projections { command } => projections::run(&config()?, &command),
+        Command::Token(token) => secrets::print_token(&config()?, &token),
+        Command::Version => {
+            version::print();
+            Ok(())
+        }
     }
 }

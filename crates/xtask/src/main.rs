@@ -7,6 +7,7 @@
 
 mod bench;
 mod ci;
+mod compose;
 mod demo;
 mod floors;
 mod interrupt;
@@ -56,6 +57,8 @@ enum Task {
     Bench(bench::Options),
     /// Send commands while processes are killed, servers crash and streams are lost, and compare what is left
     Torture(torture::Options),
+    /// Run the containers of docker-compose.yml, kill each of them, and look whether the services keep their word
+    ComposeTest(compose::Options),
     /// Everything that must hold before a change lands
     Ci,
     /// Start PostgreSQL and NATS for development, and print how to reach them
@@ -68,6 +71,7 @@ fn main() -> ExitCode {
         Task::Test { arguments } => test::run(&arguments),
         Task::Bench(options) => bench::run(&options),
         Task::Torture(options) => torture::run(&options),
+        Task::ComposeTest(options) => compose::run(options),
         Task::Ci => ci::run(),
         Task::Servers => servers::run(),
     };

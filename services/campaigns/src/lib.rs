@@ -14,6 +14,7 @@ use std::sync::Arc;
 use contracts::campaigns::v1::campaigns_service_server::CampaignsServiceServer;
 use event_log::EventLog;
 use service::{Config, Ground, GroundError, Maintained, ServiceName, limited};
+use sqlx::migrate::Migrator;
 use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,12 @@ pub fn projections(_: &EventLog) -> Vec<Maintained> {
     ]
 }
 
+/// What makes the tables that are the service's own.
+#[must_use]
+pub fn migrations() -> Migrator {
+    sqlx::migrate!()
+}
+
 /// Serves on `listener` until `shutdown`, then drains.
 ///
 /// # Errors
@@ -43,7 +50,7 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), GroundError> {
-    let ground = Ground::open(ServiceName::Campaigns, config, sqlx::migrate!()).await?;
+    let ground = Ground::open(ServiceName::Campaigns, config, migrations()).await?;
     ground.maintain(projections(ground.log()))?;
     let started = Arc::new(Notify::new());
     let segmentation = ground.peer(ServiceName::Segmentation)?;

@@ -9,6 +9,7 @@ mod wire;
 use contracts::customers::v1::customers_service_server::CustomersServiceServer;
 use event_log::EventLog;
 use service::{Config, Ground, GroundError, Maintained, ServiceName, limited};
+use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,12 @@ pub fn projections(log: &EventLog) -> Vec<Maintained> {
     )]
 }
 
+/// What makes the tables that are the service's own.
+#[must_use]
+pub fn migrations() -> Migrator {
+    sqlx::migrate!()
+}
+
 /// Serves on `listener` until `shutdown`, then drains.
 ///
 /// # Errors
@@ -32,7 +39,7 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), GroundError> {
-    let ground = Ground::open(ServiceName::Customers, config, sqlx::migrate!()).await?;
+    let ground = Ground::open(ServiceName::Customers, config, migrations()).await?;
     let list = CustomerList::new(ground.log().clone());
     ground.maintain(projections(ground.log()))?;
     let api = Api {

@@ -11,6 +11,7 @@ mod read_model;
 use contracts::interactions::v1::interactions_service_server::InteractionsServiceServer;
 use event_log::EventLog;
 use service::{Config, Ground, GroundError, Maintained, ServiceName, limited};
+use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +29,12 @@ pub fn projections(_: &EventLog) -> Vec<Maintained> {
     ]
 }
 
+/// What makes the tables that are the service's own.
+#[must_use]
+pub fn migrations() -> Migrator {
+    sqlx::migrate!()
+}
+
 /// Serves on `listener` until `shutdown`, then drains.
 ///
 /// # Errors
@@ -37,7 +44,7 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), GroundError> {
-    let ground = Ground::open(ServiceName::Interactions, config, sqlx::migrate!()).await?;
+    let ground = Ground::open(ServiceName::Interactions, config, migrations()).await?;
     ground.maintain(projections(ground.log()))?;
     let api = Api {
         log: ground.log().clone(),

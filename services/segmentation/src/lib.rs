@@ -13,6 +13,7 @@ mod work;
 use contracts::segmentation::v1::segmentation_service_server::SegmentationServiceServer;
 use event_log::EventLog;
 use service::{Config, Ground, GroundError, Maintained, ServiceName, limited};
+use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +36,12 @@ pub fn projections(_: &EventLog) -> Vec<Maintained> {
     ]
 }
 
+/// What makes the tables that are the service's own.
+#[must_use]
+pub fn migrations() -> Migrator {
+    sqlx::migrate!()
+}
+
 /// Serves on `listener` until `shutdown`, then drains.
 ///
 /// # Errors
@@ -44,7 +51,7 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: CancellationToken,
 ) -> Result<(), GroundError> {
-    let ground = Ground::open(ServiceName::Segmentation, config, sqlx::migrate!()).await?;
+    let ground = Ground::open(ServiceName::Segmentation, config, migrations()).await?;
     ground.maintain(projections(ground.log()))?;
     let worker = Worker::new(ground.log());
     ground.spawn("segmentation.due", |stopping| {

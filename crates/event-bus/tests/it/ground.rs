@@ -81,6 +81,7 @@ impl Ground {
             url: nats_url.clone(),
             stream_prefix: TestServers::unique_prefix(),
             credentials_file: None,
+            login: None,
             request_timeout: Duration::from_secs(5),
             replicas: 1,
         };

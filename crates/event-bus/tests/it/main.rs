@@ -7,6 +7,7 @@ mod copier;
 mod faults;
 mod following;
 mod ground;
+mod logging_in;
 mod parking;
 mod relaying;
 mod restoring;

@@ -138,6 +138,10 @@ impl Peers {
 pub struct Database {
     /// One database for each service.
     pub url: PerService<SecretUrl>,
+    /// Files with the passwords that do not stand in the URLs.
+    pub password_file: PerService<Option<PathBuf>>,
+    /// Whether a service brings its tables up to date when it starts.
+    pub migrate: bool,
     /// Connections of one service.
     pub pool_connections_max: u32,
     /// Longest wait for a free connection.
@@ -158,6 +162,10 @@ pub struct Nats {
     pub stream_prefix: String,
     /// Credentials, where the server asks for them.
     pub credentials_file: Option<PathBuf>,
+    /// A user with a password, instead.
+    pub user: Option<String>,
+    /// File with that password.
+    pub password_file: Option<PathBuf>,
     /// Time limit of a request.
     pub request_timeout_ms: u64,
     /// Copies of each stream.

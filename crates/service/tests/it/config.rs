@@ -13,9 +13,14 @@ fn environment<const N: usize>(variables: [(&str, &str); N]) -> Vec<(String, Str
         .to_vec()
 }
 
-fn from_file(text: &str) -> Result<Config, ConfigError> {
+fn written(text: &str) -> tempfile::NamedTempFile {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+fn from_file(text: &str) -> Result<Config, ConfigError> {
+    let file = written(text);
     Config::from_layers(Some(file.path()), [])
 }
 
@@ -174,4 +179,86 @@ fn a_secret_must_be_there_and_long_enough() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     writeln!(file, "{}", "s".repeat(32)).unwrap();
     assert!(Secret::read(file.path()).is_ok());
+}
+
+#[test]
+fn a_password_in_a_file_stands_in_the_url_as_it_is() {
+    let file = written("p@ss/word:%\n");
+    let variables = environment([
+        (
+            "VEFA__DATABASE__URL__CUSTOMERS",
+            "postgres://u@h:5433/db?x=y",
+        ),
+        (
+            "VEFA__DATABASE__PASSWORD_FILE__CUSTOMERS",
+            file.path().to_str().unwrap(),
+        ),
+    ]);
+    let config = Config::from_layers(None, variables).unwrap();
+    let url = config.database.url.customers.expose();
+    assert_eq!(url, "postgres://u:p%40ss%2Fword%3A%25@h:5433/db?x=y");
+    let untouched = Config::default().database.url.campaigns;
+    assert_eq!(
+        config.database.url.campaigns.expose(),
+        untouched.expose(),
+        "what has no file is left alone"
+    );
+}
+
+#[test]
+fn a_password_that_cannot_be_used_is_refused_and_not_shown() {
+    let refused = |url: &str, password: &str| {
+        let file = written(password);
+        let variables = environment([
+            ("VEFA__DATABASE__URL__CAMPAIGNS", url),
+            (
+                "VEFA__DATABASE__PASSWORD_FILE__CAMPAIGNS",
+                file.path().to_str().unwrap(),
+            ),
+        ]);
+        let text = Config::from_layers(None, variables)
+            .unwrap_err()
+            .to_string();
+        assert!(!text.contains("hunter2"), "{text}");
+        let key = "database.url.campaigns, with database.password_file.campaigns: ";
+        text.strip_prefix(key).expect(&text).to_owned()
+    };
+    assert_eq!(
+        refused("postgres://u:hunter2@h/db", "hunter2"),
+        "the URL has a password already"
+    );
+    assert_eq!(
+        refused("postgres://h/db", "hunter2"),
+        "the URL names no user"
+    );
+    assert_eq!(refused("postgres://u@h/db", " \n"), "the file is empty");
+    assert_eq!(
+        refused("hunter2", "hunter2"),
+        "the URL cannot be read: relative URL without a base"
+    );
+
+    let missing = from_file("[database.password_file]\ncustomers = \"no/such/file\"").unwrap_err();
+    let ConfigError::Password { key, path, .. } = &missing else {
+        panic!("{missing}")
+    };
+    assert_eq!(key, "database.password_file.customers");
+    assert_eq!(path, Path::new("no/such/file"));
+}
+
+#[test]
+fn a_user_of_nats_needs_a_password_and_no_credentials_beside_it() {
+    let reasons = |text: &str| {
+        let error = from_file(text).unwrap_err();
+        let ConfigError::Senseless(reasons) = error else {
+            panic!("{error}")
+        };
+        reasons
+    };
+    let alone = "nats.user and nats.password_file go together";
+    assert_eq!(reasons("[nats]\nuser = \"vefa\""), [alone]);
+    assert_eq!(reasons("[nats]\npassword_file = \"/x\""), [alone]);
+    assert_eq!(
+        reasons("[nats]\nuser = \"u\"\npassword_file = \"/x\"\ncredentials_file = \"/y\""),
+        ["nats.user and nats.credentials_file exclude each other"]
+    );
 }
