@@ -42,6 +42,9 @@ create index customer_list_stage on customer_list (tenant, stage, registered_at,
 create index customer_list_country on customer_list (tenant, country_code, registered_at, customer_id);
 create index customer_list_owner on customer_list (tenant, owner_id, registered_at, customer_id) where owner_id is not null;
 create index customer_list_team on customer_list (tenant, team, registered_at, customer_id) where team is not null;
+-- Whoever has an owner or a team at all, which may be few.
+create index customer_list_owned on customer_list (tenant, registered_at, customer_id) where owner_id is not null;
+create index customer_list_served on customer_list (tenant, registered_at, customer_id) where team is not null;
 
 -- The other order in which a list can be had.
 create index customer_list_stage_since on customer_list (tenant, stage_since, customer_id);

@@ -18,7 +18,7 @@ use crate::{
 /// Most customers that are ranked by typing errors: pages of a search end there.
 const RANKED_MAX: u32 = 1000;
 /// As many of a word are counted to find out which of several words fewer customers have.
-const COUNTED_MAX: i64 = 200;
+const COUNTED_MAX: i64 = 10_000;
 
 /// The words of the tenant's names that may be meant by each word that is looked for, with the typing errors between.
 type Meant = Vec<BTreeMap<String, usize>>;
