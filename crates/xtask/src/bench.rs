@@ -11,6 +11,7 @@ mod footprint;
 mod limits;
 mod load;
 mod report;
+mod search;
 mod stage;
 
 use anyhow::bail;
@@ -26,7 +27,7 @@ use stage::Stage;
 /// What is measured, and for how long.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
-    /// Only these, by name: footprint, commands, projection_rebuild, relay, end_to_end, reaction, growth
+    /// Only these, by name: footprint, commands, projection_rebuild, relay, end_to_end, reaction, growth, search
     parts: Vec<String>,
     /// Seconds of each measurement
     #[arg(long, default_value_t = 8)]
@@ -37,12 +38,15 @@ pub(crate) struct Options {
     /// Events of the log that `projection_rebuild` and `relay` work off
     #[arg(long, default_value_t = 1_000_000)]
     backlog_events: u64,
+    /// Customers among whom `search` looks
+    #[arg(long, default_value_t = 1_000_000)]
+    search_customers: u64,
     /// Set by the task itself when it runs as a release build
     #[arg(long, hide = true)]
     built: bool,
 }
 
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     "footprint",
     "commands",
     "projection_rebuild",
@@ -50,6 +54,7 @@ const PARTS: [&str; 7] = [
     "end_to_end",
     "reaction",
     "growth",
+    "search",
 ];
 
 impl Options {
@@ -97,6 +102,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     }
     if options.wants("growth") {
         step("growth", || commands::measure_growth(&stage, &mut report))?;
+    }
+    if options.wants("search") {
+        step("search", || search::measure(&stage, &mut report))?;
     }
     report.print();
     report.write(&workspace::target().join("bench/report.json"))

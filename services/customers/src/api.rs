@@ -2,6 +2,7 @@
 
 mod change;
 mod consent;
+mod duplicates;
 mod history;
 mod identifier;
 mod lifecycle;
@@ -13,6 +14,7 @@ mod read;
 mod refusal;
 mod register;
 mod relation;
+mod search;
 mod walk;
 
 use std::time::Duration;
@@ -22,11 +24,13 @@ use contracts::customers::v1::{
     AssignOwnerRequest, AssignOwnerResponse, AssignTeamRequest, AssignTeamResponse,
     ChangeLifecycleStageRequest, ChangeLifecycleStageResponse, EndRelationRequest,
     EndRelationResponse, GetCustomerRequest, GetCustomerResponse, ListChangesRequest,
-    ListChangesResponse, ListCustomersRequest, ListCustomersResponse, RecordConsentRequest,
+    ListChangesResponse, ListCustomersRequest, ListCustomersResponse,
+    ListDuplicateCandidatesRequest, ListDuplicateCandidatesResponse, RecordConsentRequest,
     RecordConsentResponse, RegisterCustomerRequest, RegisterCustomerResponse, ReleaseOwnerRequest,
     ReleaseOwnerResponse, ResolveIdentifierRequest, ResolveIdentifierResponse,
-    UpdateProfileRequest, UpdateProfileResponse, WalkRelationsRequest, WalkRelationsResponse,
-    WithdrawConsentRequest, WithdrawConsentResponse, customers_service_server::CustomersService,
+    SearchCustomersRequest, SearchCustomersResponse, UpdateProfileRequest, UpdateProfileResponse,
+    WalkRelationsRequest, WalkRelationsResponse, WithdrawConsentRequest, WithdrawConsentResponse,
+    customers_service_server::CustomersService,
 };
 use event_log::{Committed, EventLog};
 use prost::Message;
@@ -200,6 +204,26 @@ impl CustomersService for Api {
     ) -> Result<Response<ListCustomersResponse>, Status> {
         let caller = Caller::of(&request, READ)?;
         self.customers(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn search_customers(
+        &self,
+        request: Request<SearchCustomersRequest>,
+    ) -> Result<Response<SearchCustomersResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.search(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn list_duplicate_candidates(
+        &self,
+        request: Request<ListDuplicateCandidatesRequest>,
+    ) -> Result<Response<ListDuplicateCandidatesResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.duplicates(&caller, &request.into_inner())
             .await
             .map(Response::new)
     }

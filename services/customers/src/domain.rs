@@ -7,6 +7,7 @@ pub(crate) mod consent;
 pub(crate) mod customer;
 pub(crate) mod identifier;
 pub(crate) mod lifecycle;
+pub(crate) mod matching;
 pub(crate) mod office;
 pub(crate) mod place;
 pub(crate) mod profile;

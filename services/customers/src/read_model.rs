@@ -1,6 +1,11 @@
-//! The list of customers: its rows, which follow the log, and the query that pages through them.
+//! The list of customers: its rows, which follow the log, and the queries that page and search through them.
 
+mod candidates;
+mod filter;
+mod find;
+mod listing;
 mod rows;
+mod search;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -24,9 +29,13 @@ use crate::{
     },
 };
 
-pub(crate) use rows::page;
+pub(crate) use candidates::candidates;
+pub(crate) use filter::{Column, Comparison, Condition, Value};
+pub(crate) use find::{Found, Rank, by_id, by_prefix, by_typos};
+pub(crate) use listing::{Order, Place, Sort, page};
+pub(crate) use rows::some;
 
-/// Keeps the rows of `customer_list`.
+/// Keeps the rows of `customer_list`, and those by which customers are found.
 #[derive(Clone)]
 pub(crate) struct CustomerList {
     log: EventLog,
@@ -43,13 +52,6 @@ pub(crate) struct ListedCustomer {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) office: Office,
     pub(crate) version: i64,
-}
-
-/// Where a page ends: the place of its last customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) registered_at: OffsetDateTime,
-    pub(crate) customer: CustomerId,
 }
 
 type Key = (TenantId, CustomerId);
@@ -88,8 +90,20 @@ impl Projection for CustomerList {
         "customers.list"
     }
 
+    /// Version 2 came with the rows by which customers are found.
+    fn version(&self) -> i32 {
+        2
+    }
+
     fn tables(&self) -> &'static [Table] {
-        const { &[Table::new("customer_list")] }
+        const {
+            &[
+                Table::new("customer_list"),
+                Table::new("customer_name"),
+                Table::new("name_segment"),
+                Table::new("customer_block"),
+            ]
+        }
     }
 
     async fn apply(
@@ -105,6 +119,7 @@ impl Projection for CustomerList {
         let ciphers = self.ciphers(&events).await?;
         let keys: BTreeSet<Key> = events.iter().map(|event| key_of(event)).collect();
         let mut customers = rows::load(connection, &keys).await?;
+        let mut found_by = search::Changes::default();
         for event in events {
             let key = key_of(event);
             // The key is stored with the first event that it seals; a destroyed one is still there, and opens nothing.
@@ -112,6 +127,7 @@ impl Projection for CustomerList {
                 .get(&key)
                 .ok_or(event_log::LogError::Seal(SealError::Destroyed))?;
             let told = Customer::decode(event, cipher)?;
+            found_by.note(&key, &told);
             match customers.get_mut(&key) {
                 Some(customer) if customer.version >= event.version => {}
                 Some(customer) => customer.evolve(&told, event.version),
@@ -124,6 +140,12 @@ impl Projection for CustomerList {
             }
         }
         rows::save(connection, &customers).await?;
+        found_by.save(connection, &self.log, &customers).await?;
+        let destroyed = ciphers.iter().filter(|(_, cipher)| cipher.is_destroyed());
+        let destroyed: BTreeSet<Key> = destroyed.map(|(key, _)| key.clone()).collect();
+        if !destroyed.is_empty() {
+            search::wipe(connection, &destroyed).await?;
+        }
         Ok(())
     }
 }

@@ -208,7 +208,7 @@ pub(super) async fn known(load: &Load, customers: &Arc<Vec<String>>) -> anyhow::
 }
 
 /// Waits until the readers of these services have come up to their logs.
-async fn settled(load: &Load, services: &[Service]) -> anyhow::Result<()> {
+pub(super) async fn settled(load: &Load, services: &[Service]) -> anyhow::Result<()> {
     let until = Instant::now() + Duration::from_secs(300);
     for service in services {
         let clients = load.of(0);

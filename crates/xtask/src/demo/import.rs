@@ -203,6 +203,7 @@ pub(crate) async fn count_customers(clients: &Clients) -> anyhow::Result<u64> {
             page_size: PAGE,
             page_token,
             consistency_token: consistency_token.clone(),
+            ..ListCustomersRequest::default()
         };
         let page = clients.customers.clone().list_customers(request).await;
         let page = page.context("listing customers")?.into_inner();

@@ -1,7 +1,9 @@
 //! Requests to domain types. Everything that is wrong with a request is told at once, and never by repeating what it says.
 
 mod consent;
+mod filter;
 mod identifier;
+mod order;
 mod profile;
 
 use aggregate::CustomerId;
@@ -12,7 +14,9 @@ use time::OffsetDateTime;
 use tonic::Status;
 
 pub(super) use consent::{consent, withdrawal};
+pub(super) use filter::filter;
 pub(super) use identifier::identifier;
+pub(super) use order::order;
 pub(super) use profile::{affiliation, kind, profile, profile_change};
 
 /// What was parsed, unless something is wrong.

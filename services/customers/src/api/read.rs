@@ -1,6 +1,6 @@
 //! Reads: one customer from its stream, many from the read model, the owner of an identifier from its claim.
 
-use aggregate::CustomerId;
+use aggregate::{CustomerId, TenantId};
 use contracts::customers::v1 as pb;
 use event_log::{Stream, timestamp};
 use service::{
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Api, identifier::claim_stream, message, parse};
 use crate::{
-    domain::{Customer, IdentifierClaim},
+    domain::{Customer, IdentifierClaim, identifier::Identifier},
     read_model::{self, Place},
 };
 
@@ -53,9 +53,23 @@ impl Api {
         caller: &Caller,
         request: &pb::ListCustomersRequest,
     ) -> Result<pb::ListCustomersResponse, Status> {
+        let mut violations = Violations::new();
+        let filter = parse::filter(&mut violations, &request.filter);
+        let order = parse::order(&mut violations, &request.order_by);
+        violations.into_result()?;
         let size = page::size(request.page_size, &self.limits)?;
-        let query = Query::new("ListCustomers").with(caller.tenant.as_str());
-        let after: Option<(OffsetDateTime, Uuid)> = query.cursor(&request.page_token)?;
+        let query = Query::new("ListCustomers")
+            .with(caller.tenant.as_str())
+            .with(&request.filter)
+            .with(&request.order_by);
+        let after: Option<(Vec<OffsetDateTime>, Uuid)> = query.cursor(&request.page_token)?;
+        let after = after.map(|(moments, id)| Place {
+            moments,
+            customer: CustomerId(id),
+        });
+        if after.as_ref().is_some_and(|place| !order.has(place)) {
+            return Err(status::invalid_field("page_token", "is not a page token"));
+        }
         caller
             .wait(
                 &self.log,
@@ -64,18 +78,24 @@ impl Api {
                 &request.consistency_token,
             )
             .await?;
-        let after = after.map(|(registered_at, id)| Place {
-            registered_at,
-            customer: CustomerId(id),
-        });
         // One more than asked for tells whether there is a next page.
-        let mut customers = read_model::page(self.log.pool(), &caller.tenant, after, size + 1)
-            .await
-            .map_err(command::database)?;
+        let mut customers = read_model::page(
+            self.log.pool(),
+            &caller.tenant,
+            filter.as_ref(),
+            &order,
+            after.as_ref(),
+            size + 1,
+        )
+        .await
+        .map_err(command::database)?;
         let has_more = customers.len() > size as usize;
         customers.truncate(size as usize);
         let next_page_token = match customers.last() {
-            Some(last) if has_more => query.token(&(last.registered_at, last.customer.0)),
+            Some(last) if has_more => {
+                let place = order.place(last);
+                query.token(&(place.moments, place.customer.0))
+            }
             Some(_) | None => String::new(),
         };
         Ok(pb::ListCustomersResponse {
@@ -93,23 +113,30 @@ impl Api {
         let given = parse::identifier(&mut violations, "identifier", request.identifier.as_ref());
         let identifier =
             given.and_then(|given| violations.parsed("identifier.value", given.in_country(None)));
+        let as_of = request.as_of.as_ref().map(timestamp::from_proto);
+        let as_of = as_of.and_then(|moment| violations.parsed("as_of", moment));
         let identifier = parse::complete(violations, identifier)?;
-        let claim = self
-            .claim_id(&caller.tenant, &identifier)
-            .await
-            .map_err(command::failed)?;
-        let stream = claim_stream(&caller.tenant, claim);
-        let loaded = self
-            .log
-            .load::<IdentifierClaim>(&stream)
-            .await
-            .map_err(command::failed)?;
-        let owner = loaded
-            .state
-            .owner()
-            .ok_or_else(|| status::not_found("identifier", "identifier"))?;
+        let owner = self.owner_of(&caller.tenant, &identifier, as_of).await?;
+        let owner = owner.ok_or_else(|| status::not_found("identifier", "identifier"))?;
         Ok(pb::ResolveIdentifierResponse {
             customer_id: owner.to_string(),
         })
+    }
+
+    /// Who owns an identifier, or owned it at a past moment.
+    pub(super) async fn owner_of(
+        &self,
+        tenant: &TenantId,
+        identifier: &Identifier,
+        as_of: Option<OffsetDateTime>,
+    ) -> Result<Option<CustomerId>, Status> {
+        let claim = self.claim_id(tenant, identifier).await;
+        let stream = claim_stream(tenant, claim.map_err(command::failed)?);
+        let loaded = self
+            .log
+            .load_as_of::<IdentifierClaim>(&stream, as_of)
+            .await
+            .map_err(command::failed)?;
+        Ok(loaded.state.owner())
     }
 }

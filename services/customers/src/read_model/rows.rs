@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::{CustomerId, Partition, TenantId};
-use sqlx::{PgConnection, PgPool, Row as _, postgres::PgRow};
+use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _, postgres::PgRow};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Key, ListedCustomer, Place};
+use super::{Key, ListedCustomer};
 use crate::{
     domain::{
         Label, Name,
@@ -19,27 +19,31 @@ use crate::{
     wire,
 };
 
-/// The next `count` customers of a tenant after a place, in order of registration.
-pub(crate) async fn page(
+/// What is read of a row, which the statement calls `list`.
+pub(super) const COLUMNS: &str = "list.customer_id, list.kind, list.given_name, list.family_name, list.legal_name, list.locale, \
+    list.time_zone, list.country_code, list.registered_at, list.version, list.affiliation, list.stage, list.stage_reason, \
+    list.stage_since, list.owner_id, list.owner_role, list.owner_since, list.team, list.team_since";
+
+/// The rows of some customers of a tenant, as far as they have one, in no order.
+pub(crate) async fn some(
     pool: &PgPool,
     tenant: &TenantId,
-    after: Option<Place>,
-    count: u32,
+    customers: &[CustomerId],
 ) -> Result<Vec<ListedCustomer>, sqlx::Error> {
-    let rows = sqlx::query(
-        "select customer_id, kind, given_name, family_name, legal_name, locale, time_zone, country_code, registered_at, version,
-            affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since, team, team_since
-         from customer_list
-         where tenant = $1 and ($2::timestamptz is null or (registered_at, customer_id) > ($2, $3))
-         order by registered_at, customer_id
-         limit $4",
-    )
-    .bind(tenant.as_str())
-    .bind(after.map(|place| place.registered_at))
-    .bind(after.map(|place| place.customer.0))
-    .bind(i64::from(count))
-    .fetch_all(pool)
-    .await?;
+    let partitions: Vec<i16> = customers
+        .iter()
+        .map(|customer| partition_of(tenant, *customer))
+        .collect();
+    let ids: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
+    let mut sql = QueryBuilder::<Postgres>::new("select ");
+    sql.push(COLUMNS)
+        .push(" from unnest(")
+        .push_bind(partitions);
+    sql.push("::smallint[], ").push_bind(ids);
+    sql.push("::uuid[]) as wanted (partition, customer_id) join customer_list list using (partition, customer_id)");
+    sql.push(" where list.tenant = ")
+        .push_bind(tenant.as_str().to_owned());
+    let rows = sql.build().fetch_all(pool).await?;
     rows.iter().map(listed).collect()
 }
 
@@ -188,7 +192,7 @@ pub(super) async fn save(
     Ok(())
 }
 
-fn partition_of(tenant: &TenantId, customer: CustomerId) -> i16 {
+pub(super) fn partition_of(tenant: &TenantId, customer: CustomerId) -> i16 {
     i16::from(Partition::of_customer(tenant, customer).number())
 }
 
@@ -208,7 +212,7 @@ fn known<T>(
         .ok_or_else(|| sqlx::Error::Decode(format!("{number} is no {column} of a customer").into()))
 }
 
-fn listed(row: &PgRow) -> Result<ListedCustomer, sqlx::Error> {
+pub(super) fn listed(row: &PgRow) -> Result<ListedCustomer, sqlx::Error> {
     let text = |column: &str| row.try_get::<Option<String>, _>(column);
     let moment = |column: &str| row.try_get::<Option<OffsetDateTime>, _>(column);
     let employee: Option<Uuid> = row.try_get("owner_id")?;

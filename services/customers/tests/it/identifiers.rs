@@ -1,24 +1,76 @@
 //! Identifiers: one owner at a time.
 
 use contracts::customers::v1 as pb;
+use service::clock;
 use testing::refusal::{malformed, reason, refused};
+use time::{Duration, OffsetDateTime};
 use tokio::task::JoinSet;
 use tonic::{Code, Status};
 
 use crate::{
-    requests::{addition, email, external, get, phone, register, registration},
+    requests::{addition, email, external, get, moment, phone, register, registration},
     stack::{Client, Stack},
 };
 
 async fn owner(client: &mut Client, identifier: pb::Identifier) -> Result<String, Status> {
     let request = pb::ResolveIdentifierRequest {
         identifier: Some(identifier),
+        as_of: None,
     };
     Ok(client
         .resolve_identifier(request)
         .await?
         .into_inner()
         .customer_id)
+}
+
+async fn owner_as_of(
+    client: &mut Client,
+    identifier: pb::Identifier,
+    as_of: OffsetDateTime,
+) -> Result<String, Status> {
+    let request = pb::ResolveIdentifierRequest {
+        identifier: Some(identifier),
+        as_of: moment(as_of),
+    };
+    Ok(client
+        .resolve_identifier(request)
+        .await?
+        .into_inner()
+        .customer_id)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identifier_had_no_owner_before_it_was_told() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let id = register(&mut client, registration()).await;
+    let before = clock::now();
+    client
+        .add_identifier(addition(&id, email("ayse@example.com")))
+        .await
+        .unwrap();
+    let after = clock::now();
+    let asked = || email("AYSE@example.com");
+    for known in [after, after + Duration::days(1)] {
+        assert_eq!(owner_as_of(&mut client, asked(), known).await.unwrap(), id);
+    }
+    for unknown in [before, before - Duration::days(1)] {
+        let call = owner_as_of(&mut client, asked(), unknown);
+        refused(&stack, Code::NotFound, "NOT_FOUND", call).await;
+    }
+    let elsewhere = &mut stack.client_of("other", &["customers.read"]);
+    let call = owner_as_of(elsewhere, asked(), after);
+    refused(&stack, Code::NotFound, "NOT_FOUND", call).await;
+    let no_moment = pb::ResolveIdentifierRequest {
+        identifier: Some(asked()),
+        as_of: Some(prost_types::Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        }),
+    };
+    malformed(&stack, &["as_of"], client.resolve_identifier(no_moment)).await;
+    stack.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -35,6 +35,7 @@ async fn pages(
         page_size,
         page_token: String::new(),
         consistency_token: consistency_token.to_owned(),
+        ..pb::ListCustomersRequest::default()
     };
     let mut pages = Vec::new();
     loop {

@@ -2,6 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails fails the test")]
 
 mod consents;
+mod duplicates;
+mod filters;
+mod found_by;
 mod history;
 mod identifiers;
 mod lifecycle;
@@ -14,5 +17,6 @@ mod registration;
 mod relations;
 mod repeats;
 mod requests;
+mod searches;
 mod stack;
 mod validation;

@@ -9,9 +9,9 @@ use uuid::Uuid;
 
 use crate::{
     requests::{
-        add_relation, addition, assign_owner, assign_team, ayse, change_stage, consent, email,
-        end_relation, external, list_changes, moment, phone, register, registration, release_owner,
-        tckn, update, vkn, walk, withdrawal,
+        add_relation, addition, assign_owner, assign_team, ayse, by_name, change_stage, consent,
+        duplicates_of, email, end_relation, external, list_changes, moment, phone, register,
+        registration, release_owner, tckn, update, vkn, walk, withdrawal,
     },
     stack::{Client, Stack},
 };
@@ -33,9 +33,14 @@ macro_rules! each_call {
         }
         let resolve = pb::ResolveIdentifierRequest {
             identifier: Some(email("a@example.com")),
+            as_of: None,
         };
         {
             let $call = client.resolve_identifier(resolve);
+            $check
+        }
+        {
+            let $call = client.search_customers(by_name("ayse"));
             $check
         }
     }};
@@ -45,6 +50,10 @@ macro_rules! each_call {
             customer_id: $id.to_owned(),
             as_of: None,
         };
+        {
+            let $call = $client.list_duplicate_candidates(duplicates_of($id));
+            $check
+        }
         {
             let $call = $client.get_customer(get.clone());
             $check
@@ -328,7 +337,10 @@ async fn refuses_a_malformed_identifier() {
         malformed(
             &stack,
             &[field],
-            client.resolve_identifier(pb::ResolveIdentifierRequest { identifier }),
+            client.resolve_identifier(pb::ResolveIdentifierRequest {
+                identifier,
+                as_of: None,
+            }),
         )
         .await;
     }

@@ -232,3 +232,17 @@ pub(crate) fn walk(customer_id: &str, r#type: pb::RelationType) -> pb::WalkRelat
         as_of: None,
     }
 }
+
+pub(crate) fn by_name(name: &str) -> pb::SearchCustomersRequest {
+    pb::SearchCustomersRequest {
+        query: Some(pb::search_customers_request::Query::Name(name.to_owned())),
+        ..pb::SearchCustomersRequest::default()
+    }
+}
+
+pub(crate) fn duplicates_of(customer_id: &str) -> pb::ListDuplicateCandidatesRequest {
+    pb::ListDuplicateCandidatesRequest {
+        customer_id: customer_id.to_owned(),
+        ..pb::ListDuplicateCandidatesRequest::default()
+    }
+}

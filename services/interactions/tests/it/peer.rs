@@ -213,6 +213,20 @@ impl CustomersService for Customers {
         not_part_of_the_test()
     }
 
+    async fn search_customers(
+        &self,
+        _: Request<pb::SearchCustomersRequest>,
+    ) -> Result<Response<pb::SearchCustomersResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn list_duplicate_candidates(
+        &self,
+        _: Request<pb::ListDuplicateCandidatesRequest>,
+    ) -> Result<Response<pb::ListDuplicateCandidatesResponse>, Status> {
+        not_part_of_the_test()
+    }
+
     async fn resolve_identifier(
         &self,
         _: Request<pb::ResolveIdentifierRequest>,

@@ -1,0 +1,164 @@
+//! What customers are found by: the rows of `customer_name`, `name_segment` and `customer_block`, which follow from names and identifiers.
+
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aggregate::{CustomerId, TenantId};
+use event_log::{EventLog, LogError};
+use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
+
+use super::{Key, ListedCustomer, rows::partition_of};
+use crate::domain::{
+    customer::CustomerEvent,
+    identifier::Identifier,
+    matching::{NameWords, loose_keys, sound},
+    profile::{Kind, Profile},
+};
+use tables::{delete_blocks, insert_segments, replace_blocks, replace_names};
+
+/// What a batch of events changes of it.
+#[derive(Default)]
+pub(super) struct Changes {
+    /// Whose names may be others than before.
+    named: BTreeSet<Key>,
+    /// Who got which identifier.
+    identified: Vec<(Key, Identifier)>,
+}
+
+impl Changes {
+    /// Takes note of an event.
+    pub(super) fn note(&mut self, key: &Key, event: &CustomerEvent) {
+        match event {
+            CustomerEvent::Registered { .. } | CustomerEvent::ProfileUpdated { .. } => {
+                self.named.insert(key.clone());
+            }
+            CustomerEvent::IdentifierAdded { identifier, .. } => {
+                if let Some(identifier) = &identifier.identifier {
+                    self.identified.push((key.clone(), identifier.clone()));
+                }
+            }
+            // Nobody is found by anything else.
+            CustomerEvent::ConsentRecorded { .. }
+            | CustomerEvent::ConsentWithdrawn { .. }
+            | CustomerEvent::OwnerAssigned { .. }
+            | CustomerEvent::OwnerReleased { .. }
+            | CustomerEvent::TeamAssigned { .. }
+            | CustomerEvent::RelationAdded { .. }
+            | CustomerEvent::RelationEnded { .. }
+            | CustomerEvent::DescendantAdded { .. }
+            | CustomerEvent::LifecycleStageChanged { .. } => {}
+        }
+    }
+
+    /// Writes the rows; `customers` are as the list has them now, all that are named here among them.
+    pub(super) async fn save(
+        self,
+        connection: &mut PgConnection,
+        log: &EventLog,
+        customers: &BTreeMap<Key, ListedCustomer>,
+    ) -> Result<(), LogError> {
+        let mut wanted = Rows::default();
+        for key in &self.named {
+            if let Some(customer) = customers.get(key) {
+                wanted.add_names(key, &customer.profile);
+                if let Some(block) = sound_block(customer.kind, &customer.profile) {
+                    wanted.blocks.insert((key.clone(), block));
+                }
+            }
+        }
+        replace_names(connection, &self.named, &wanted.rotations).await?;
+        insert_segments(connection, &wanted.words).await?;
+        for (key, identifier) in &self.identified {
+            for block in identifier_blocks(log, &key.0, identifier).await? {
+                wanted.blocks.insert((key.clone(), block));
+            }
+        }
+        replace_blocks(connection, &self.named, &wanted.blocks).await?;
+        Ok(())
+    }
+}
+
+/// Removes all by which these customers are found: what erasing them has to call, once for all three tables.
+pub(super) async fn wipe(
+    connection: &mut PgConnection,
+    keys: &BTreeSet<Key>,
+) -> Result<(), sqlx::Error> {
+    replace_names(connection, keys, &BTreeSet::new()).await?;
+    delete_blocks(connection, keys).await
+}
+
+/// The block of customers whose names sound like this: the first given and the last family name, or the first two words of a business.
+pub(super) fn sound_block(kind: Kind, profile: &Profile) -> Option<String> {
+    let words = match kind {
+        Kind::Person => {
+            let given = NameWords::of_name(profile.given_name.as_ref());
+            let family = NameWords::of_name(profile.family_name.as_ref());
+            let first = given.as_slice().first().cloned();
+            [first, family.as_slice().last().cloned()]
+        }
+        Kind::Business => {
+            let legal = NameWords::of_name(profile.legal_name.as_ref());
+            let mut words = legal.as_slice().iter().cloned();
+            [words.next(), words.next()]
+        }
+    };
+    let mut sounds: Vec<String> = words
+        .iter()
+        .flatten()
+        .map(|word| sound(word))
+        .filter(|sound| !sound.is_empty())
+        .collect();
+    // A given name in the field of the family name is the same.
+    sounds.sort_unstable();
+    (!sounds.is_empty()).then(|| format!("s:{}", sounds.join(":")))
+}
+
+/// The blocks of customers who share an identifier, compared loosely: digests that are of no use to whoever has not the tenant's key.
+pub(super) async fn identifier_blocks(
+    log: &EventLog,
+    tenant: &TenantId,
+    identifier: &Identifier,
+) -> Result<Vec<String>, LogError> {
+    let mut blocks = Vec::new();
+    for text in loose_keys(identifier) {
+        let digest = log
+            .keys()
+            .digest(tenant, "loose identifier", text.as_bytes());
+        let digest = digest.await?;
+        let (id, _) = digest.split_first_chunk().expect("a digest has 32 bytes");
+        blocks.push(format!("{IDENTIFIER_BLOCK}{}", Uuid::from_bytes(*id)));
+    }
+    Ok(blocks)
+}
+
+/// How the block of an identifier begins.
+pub(super) const IDENTIFIER_BLOCK: &str = "i:";
+
+#[derive(Default)]
+struct Rows {
+    rotations: BTreeSet<(Key, String)>,
+    /// By partition: words are kept for each.
+    words: BTreeSet<(i16, TenantId, String)>,
+    blocks: BTreeSet<(Key, String)>,
+}
+
+impl Rows {
+    fn add_names(&mut self, key: &Key, profile: &Profile) {
+        let words = NameWords::of_profile(profile);
+        for rotation in words.rotations() {
+            self.rotations.insert((key.clone(), rotation));
+        }
+        let (tenant, customer) = key;
+        for word in words.as_slice() {
+            let partition = partition_of(tenant, *customer);
+            self.words.insert((partition, tenant.clone(), word.clone()));
+        }
+    }
+}
+
+/// The id of a customer as it stands in a row.
+pub(super) fn customer_of(row: &sqlx::postgres::PgRow) -> Result<CustomerId, sqlx::Error> {
+    row.try_get("customer_id").map(CustomerId)
+}
