@@ -47,7 +47,9 @@ async fn relays_that_publish_wherever_the_stream_ends_are_found_out() {
             Running::start(|stop| relay.run(stop))
         })
         .collect();
+    // Whether they meet is up to chance, so that there is always more to publish.
     let found = eventually(Duration::from_secs(20), "the doctor finds it", || async {
+        ground.append(20, 7).await;
         let end = StreamEnd::read(&ground.bus, "numbers").await.ok()?;
         let mut connection = ground.log.pool().acquire().await.unwrap();
         let findings = end.compare(&mut connection).await.unwrap().findings;

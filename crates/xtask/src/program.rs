@@ -5,6 +5,8 @@ use crate::step::{self, command, step};
 /// With what tests need. One build serves demo, tests and torture, so that a fresh clone compiles once.
 const BUILD: [&str; 5] = ["build", "--package", "vefa", "--features", FAILPOINTS];
 const FAILPOINTS: &str = "failpoints";
+/// The same for a build of the whole workspace.
+pub(crate) const FEATURES: &str = "vefa/failpoints";
 
 /// Builds it, with failpoints. A release build cannot have them.
 pub(crate) fn build() -> anyhow::Result<()> {

@@ -41,6 +41,8 @@ fn test_command(nextest: bool, arguments: &[String]) -> Vec<&str> {
     };
     if !names_packages(arguments) {
         words.push("--workspace");
+        // Tests of `vefa` have cargo build the program, too, and in the same place.
+        words.extend(["--features", program::FEATURES]);
     }
     if !nextest && arguments.is_empty() {
         // The examples have been tested already.
@@ -72,9 +74,18 @@ mod tests {
 
     #[test]
     fn tests_the_whole_workspace_unless_a_package_is_named() {
-        assert_eq!(words(true, &[]), "nextest run --workspace");
-        assert_eq!(words(false, &[]), "test --workspace --all-targets");
-        assert_eq!(words(true, &["kill_9"]), "nextest run --workspace kill_9");
+        assert_eq!(
+            words(true, &[]),
+            "nextest run --workspace --features vefa/failpoints"
+        );
+        assert_eq!(
+            words(false, &[]),
+            "test --workspace --features vefa/failpoints --all-targets"
+        );
+        assert_eq!(
+            words(true, &["kill_9"]),
+            "nextest run --workspace --features vefa/failpoints kill_9"
+        );
         assert_eq!(words(true, &["-p", "testing"]), "nextest run -p testing");
         assert_eq!(
             words(false, &["--package=testing"]),

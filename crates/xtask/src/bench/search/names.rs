@@ -157,7 +157,11 @@ fn family(n: u64) -> String {
 }
 
 pub(super) fn registration(n: u64) -> RegisterCustomerRequest {
-    let country = if drawn(n, 6) % 20 == 0 { "DE" } else { "TR" };
+    let country = if drawn(n, 6).is_multiple_of(20) {
+        "DE"
+    } else {
+        "TR"
+    };
     let email = Identifier {
         r#type: IdentifierType::Email.into(),
         value: format!("c{n}@example.com"),
@@ -174,7 +178,7 @@ pub(super) fn registration(n: u64) -> RegisterCustomerRequest {
             ..Profile::default()
         }),
         // An address is a stream of its own; of each tenth customer it is known.
-        identifiers: (n % 10 == 0).then_some(email).into_iter().collect(),
+        identifiers: n.is_multiple_of(10).then_some(email).into_iter().collect(),
         registered_time: Some(Timestamp {
             seconds: registered_s(n),
             nanos: 0,
@@ -218,7 +222,7 @@ pub(super) fn misspelt(n: u64) -> String {
     let at = usize::try_from(how).unwrap_or_default() % (letters.len() - 1);
     letters.swap(at, at + 1);
     let family: String = letters.into_iter().collect();
-    if how % 2 == 0 {
+    if how.is_multiple_of(2) {
         family
     } else {
         format!("{} {family}", given(n))
