@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     broken,
     command::IdempotencyKey,
+    erasure::{erase, erased_by},
     error::LogError,
     event::{Append, Stream, Write, Written},
 };
@@ -308,7 +309,11 @@ pub async fn append_in(
 ) -> Result<Option<Vec<Written>>, LogError> {
     let writes: Vec<&Write> = writes.iter().collect();
     match append(connection, &writes, OnConflict::Tell).await {
-        Ok(Appended::All(written)) => Ok(Some(written)),
+        Ok(Appended::All(written)) => {
+            let erased = erased_by(writes.iter().flat_map(|write| &write.appends));
+            erase(connection, &erased).await?;
+            Ok(Some(written))
+        }
         Ok(Appended::Conflicts(_)) => Ok(None),
         Err(error) if was_overtaken(&error) => Ok(None),
         Err(error) => Err(error.into()),

@@ -72,3 +72,9 @@ pub(crate) fn timer_whole() -> bool {
     fail::fail_point!("broken-timer-whole", |_| true);
     false
 }
+
+/// The receipt of an erasure is written, and the key stays.
+pub(crate) fn erasure() -> bool {
+    fail::fail_point!("broken-erasure", |_| true);
+    false
+}

@@ -36,6 +36,8 @@ impl Encoded {
 pub trait Stored: Aggregate {
     /// How the folded state is kept, for streams that grow so long that folding them takes its time; none for those that stay short.
     const SNAPSHOT: Option<Snapshot<Self>> = None;
+    /// Type of the event with which the data key of the stream's subject is destroyed; none where there is no such event.
+    const ERASURE: Option<&'static str> = None;
 
     /// Encodes an event, sealing its personal fields.
     ///

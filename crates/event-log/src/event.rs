@@ -126,6 +126,8 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// A data key made for the subject, stored in the same step.
     pub new_key: Option<NewSubjectKey>,
+    /// Whether the subject's data key is destroyed in the same step.
+    pub erases: bool,
 }
 
 /// What one command does to the log: all of it or nothing.

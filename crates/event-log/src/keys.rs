@@ -253,6 +253,11 @@ impl Keys {
         Ok(found)
     }
 
+    /// Forgets a subject's key, which was destroyed; other processes do within [`CACHED_KEY_LIFE`].
+    pub(crate) fn forget(&self, tenant: &TenantId, subject: CustomerId) {
+        self.cache.invalidate(&(tenant.clone(), subject.0));
+    }
+
     /// A fresh key for a subject who has none, and the cipher that uses it. It counts once it is stored.
     ///
     /// # Errors

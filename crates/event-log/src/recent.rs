@@ -173,6 +173,7 @@ mod tests {
             expected_version: 0,
             events: (0..count).map(|n| event(n.into())).collect(),
             new_key: None,
+            erases: false,
         };
         let write = Write {
             idempotency: None,

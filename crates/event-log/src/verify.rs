@@ -54,6 +54,7 @@ pub async fn verify(
         versions(connection).await?,
         commands(connection).await?,
         snapshots(connection).await?,
+        erasures(connection).await?,
         checkpoints(connection).await?,
         paused(connection).await?,
         parked(connection).await?,
@@ -143,6 +144,24 @@ async fn snapshots(connection: &mut PgConnection) -> Result<Check, sqlx::Error> 
     });
     Ok(Check::new(
         "no snapshot is ahead of its stream",
+        findings.collect(),
+    ))
+}
+
+async fn erasures(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
+    let found: Vec<(i16, String)> = rows(
+        connection,
+        "select k.partition, k.subject::text from subject_key k
+         where k.wrapped_key is not null and exists (
+            select from wiped w where w.partition = k.partition and w.tenant = k.tenant and w.subject = k.subject)
+         order by 1, 2",
+    )
+    .await?;
+    let findings = found.into_iter().map(|(partition, subject)| {
+        format!("partition {partition}, subject {subject}: the data key of somebody who was erased")
+    });
+    Ok(Check::new(
+        "nobody who was erased has a data key",
         findings.collect(),
     ))
 }

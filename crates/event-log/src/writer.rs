@@ -22,6 +22,7 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::{
     LogOptions,
     append::{Appended, OnConflict, append, is_conflict, was_overtaken},
+    erasure::{erase, erased_by},
     error::{LogError, is_serialization_failure},
     event::{Write, Written},
     recent::Recent,
@@ -242,9 +243,13 @@ impl Writer {
     }
 
     /// Appends all of `writes` or none. The statement is its own transaction, which saves two round trips, unless there were
-    /// conflicts lately.
+    /// conflicts lately or somebody is to be erased.
     async fn transaction(&mut self, writes: &[&Write]) -> Result<Appended, Failed> {
-        if !self.met_conflict {
+        let erases = writes
+            .iter()
+            .flat_map(|write| &write.appends)
+            .any(|append| append.erases);
+        if !self.met_conflict && !erases {
             let connection = self.connection.get().await.map_err(Failed::Before)?;
             match append(connection, writes, OnConflict::Fail).await {
                 Ok(appended) => return Ok(appended),
@@ -274,6 +279,10 @@ impl Writer {
             .map_err(Failed::Before)?
         {
             Appended::All(written) => {
+                let erased = erased_by(writes.iter().flat_map(|write| &write.appends));
+                erase(&mut transaction, &erased)
+                    .await
+                    .map_err(Failed::Before)?;
                 fail::fail_point!("writer-before-commit", |_| std::process::abort());
                 transaction.commit().await.map_err(Failed::Commit)?;
                 Ok(Appended::All(written))

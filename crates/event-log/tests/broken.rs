@@ -15,8 +15,8 @@ mod ledger;
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use account::{Account, Command, open, plain, request};
-use event_log::{EventLog, control, rebuild::Comparison, verify};
+use account::{Account, Command, customer, open, plain, request, tenant};
+use event_log::{EventLog, Stream, control, rebuild::Comparison, verify};
 use fail::FailScenario;
 use sqlx::Connection as _;
 use testing::{TestDatabase, eventually};
@@ -67,6 +67,29 @@ async fn a_position_that_was_left_out_is_found() {
     assert_eq!(
         findings(&log).await,
         [("positions are gapless up to the head", 3)]
+    );
+    log.close().await;
+    database.drop().await.unwrap();
+    scenario.teardown();
+}
+
+#[tokio::test]
+async fn a_key_that_outlives_its_subject_is_found() {
+    let scenario = FailScenario::setup();
+    let database = TestDatabase::create("broken-erasure").await.unwrap();
+    let log = open(&database).await;
+    let stream = Stream::of_customer(&tenant(), customer(1));
+    let run = async |command| {
+        log.execute::<Account, ()>(&request(), &stream, &command, |_| ())
+            .await
+            .unwrap();
+    };
+    run(Command::Open("Ayşe")).await;
+    fail::cfg("broken-erasure", "return").unwrap();
+    run(Command::Close).await;
+    assert_eq!(
+        findings(&log).await,
+        [("nobody who was erased has a data key", 1)]
     );
     log.close().await;
     database.drop().await.unwrap();

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    Erasures,
     auth::{Authenticator, Secret, SecretError, TokenIssuer},
     client::{InvalidPeer, Peer},
     config::{Config, ServiceName},
@@ -174,6 +175,23 @@ impl Ground {
     pub fn peer(&self, to: ServiceName) -> Result<Peer, GroundError> {
         let issuer = TokenIssuer::new(&self.secret, &self.config.auth);
         Ok(Peer::new(&self.config, self.name, to, issuer)?)
+    }
+
+    /// Every service, to be asked what it has destroyed of somebody who was erased; in the order in which services are listed everywhere.
+    ///
+    /// # Errors
+    /// When an address makes no sense.
+    pub fn erasures(&self) -> Result<Vec<Erasures>, GroundError> {
+        ServiceName::ALL
+            .into_iter()
+            .map(|service| {
+                Ok(if service == self.name {
+                    Erasures::here(service, self.log.clone())
+                } else {
+                    Erasures::there(service, self.peer(service)?)
+                })
+            })
+            .collect()
     }
 
     /// Background work of the service. It should end soon after the token is cancelled; when it fails, the service goes down.

@@ -2,14 +2,15 @@
 
 use std::{collections::VecDeque, pin::Pin};
 
-use aggregate::{Partition, StreamId, TenantId};
+use aggregate::{CustomerId, Partition, StreamId, TenantId};
 use contracts::common::v1::{
-    EventMetadata, Fork as ForkAnswer, GetHeadsRequest, GetHeadsResponse, GetProgressRequest,
-    GetProgressResponse, LoggedEvent, PartitionPosition, Progress, ReadLogRequest, ReadLogResponse,
+    EventMetadata, Fork as ForkAnswer, GetErasureRequest, GetErasureResponse, GetHeadsRequest,
+    GetHeadsResponse, GetProgressRequest, GetProgressResponse, LoggedEvent, PartitionPosition,
+    Progress, ReadLogRequest, ReadLogResponse, Wiped as WipedAnswer,
     log_service_client::LogServiceClient, log_service_server::LogService,
 };
 use event_bus::{Origin, OriginError};
-use event_log::{ConsistencyToken, EventLog, Fork, History, StoredEvent, timestamp};
+use event_log::{ConsistencyToken, EventLog, Fork, History, StoredEvent, Subject, timestamp};
 use futures::{Stream, TryStreamExt as _, stream};
 use prost::Message as _;
 use tonic::{Request, Response, Status};
@@ -165,6 +166,33 @@ impl LogService for LogApi {
                 .map(|(projection, applied)| Progress {
                     projection,
                     applied: applied.unsigned_abs(),
+                })
+                .collect(),
+        }))
+    }
+
+    async fn get_erasure(
+        &self,
+        request: Request<GetErasureRequest>,
+    ) -> Result<Response<GetErasureResponse>, Status> {
+        let principal = self.principal(&request)?;
+        let customer: CustomerId = request
+            .into_inner()
+            .customer_id
+            .parse()
+            .map_err(|_| status::invalid_field("customer_id", "is not a UUID"))?;
+        let subject = Subject {
+            tenant: principal.tenant,
+            customer,
+        };
+        let wiped = self.log.wiped(&subject).await.map_err(failed)?;
+        Ok(Response::new(GetErasureResponse {
+            wiped: wiped
+                .into_iter()
+                .map(|wiped| WipedAnswer {
+                    what: wiped.what,
+                    rows: wiped.rows,
+                    wiped_time: Some(timestamp::to_proto(wiped.wiped_at)),
                 })
                 .collect(),
         }))

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -74,6 +74,11 @@ impl NatsServer {
     /// The server's address.
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Where the server keeps its files.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     /// The server process's id, while it runs.

@@ -124,6 +124,11 @@ impl PostgresServer {
         )
     }
 
+    /// Where the server keeps its files.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
+    }
+
     /// The server process's id, while it runs.
     pub fn process_id(&self) -> Option<u32> {
         self.process.as_ref().map(ServerProcess::id)

@@ -3,6 +3,8 @@
 
 mod consents;
 mod purchases;
+mod restrictions;
 
 pub(crate) use consents::{ConsentsProjection, consents_at};
 pub(crate) use purchases::{KIND_PURCHASE, PurchasesProjection};
+pub(crate) use restrictions::restricted_at;

@@ -79,6 +79,7 @@ pub(crate) fn refusal(reason: RefusalReason) -> pb::RefusalReason {
         RefusalReason::NoConsent => pb::RefusalReason::NoConsent,
         RefusalReason::ConsentWithdrawn => pb::RefusalReason::ConsentWithdrawn,
         RefusalReason::AlreadyContacted => pb::RefusalReason::AlreadyContacted,
+        RefusalReason::ProcessingRestricted => pb::RefusalReason::ProcessingRestricted,
     }
 }
 
@@ -88,6 +89,7 @@ pub(crate) fn parse_refusal(number: i32) -> Option<RefusalReason> {
         pb::RefusalReason::NoConsent => Some(RefusalReason::NoConsent),
         pb::RefusalReason::ConsentWithdrawn => Some(RefusalReason::ConsentWithdrawn),
         pb::RefusalReason::AlreadyContacted => Some(RefusalReason::AlreadyContacted),
+        pb::RefusalReason::ProcessingRestricted => Some(RefusalReason::ProcessingRestricted),
     }
 }
 

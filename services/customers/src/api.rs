@@ -3,6 +3,7 @@
 mod change;
 mod consent;
 mod duplicates;
+mod erasure;
 mod history;
 mod identifier;
 mod lifecycle;
@@ -14,6 +15,7 @@ mod read;
 mod refusal;
 mod register;
 mod relation;
+mod restriction;
 mod search;
 mod walk;
 
@@ -23,30 +25,35 @@ use contracts::customers::v1::{
     AddIdentifierRequest, AddIdentifierResponse, AddRelationRequest, AddRelationResponse,
     AssignOwnerRequest, AssignOwnerResponse, AssignTeamRequest, AssignTeamResponse,
     ChangeLifecycleStageRequest, ChangeLifecycleStageResponse, EndRelationRequest,
-    EndRelationResponse, GetCustomerRequest, GetCustomerResponse, ListChangesRequest,
-    ListChangesResponse, ListCustomersRequest, ListCustomersResponse,
-    ListDuplicateCandidatesRequest, ListDuplicateCandidatesResponse, RecordConsentRequest,
-    RecordConsentResponse, RegisterCustomerRequest, RegisterCustomerResponse, ReleaseOwnerRequest,
-    ReleaseOwnerResponse, ResolveIdentifierRequest, ResolveIdentifierResponse,
-    SearchCustomersRequest, SearchCustomersResponse, UpdateProfileRequest, UpdateProfileResponse,
-    WalkRelationsRequest, WalkRelationsResponse, WithdrawConsentRequest, WithdrawConsentResponse,
-    customers_service_server::CustomersService,
+    EndRelationResponse, EraseCustomerRequest, EraseCustomerResponse, GetCustomerRequest,
+    GetCustomerResponse, GetErasureReceiptRequest, GetErasureReceiptResponse,
+    LiftRestrictionRequest, LiftRestrictionResponse, ListChangesRequest, ListChangesResponse,
+    ListCustomersRequest, ListCustomersResponse, ListDuplicateCandidatesRequest,
+    ListDuplicateCandidatesResponse, RecordConsentRequest, RecordConsentResponse,
+    RegisterCustomerRequest, RegisterCustomerResponse, ReleaseOwnerRequest, ReleaseOwnerResponse,
+    ResolveIdentifierRequest, ResolveIdentifierResponse, RestrictProcessingRequest,
+    RestrictProcessingResponse, SearchCustomersRequest, SearchCustomersResponse,
+    UpdateProfileRequest, UpdateProfileResponse, WalkRelationsRequest, WalkRelationsResponse,
+    WithdrawConsentRequest, WithdrawConsentResponse, customers_service_server::CustomersService,
 };
 use event_log::{Committed, EventLog};
 use prost::Message;
-use service::{Caller, config::Limits, status};
+use service::{Caller, Erasures, config::Limits, status};
 use tonic::{Request, Response, Status};
 
 use crate::read_model::CustomerList;
 
 const READ: &str = "customers.read";
 const WRITE: &str = "customers.write";
+const ERASE: &str = "customers.erase";
 
 /// The service's answers.
 pub(crate) struct Api {
     pub(crate) log: EventLog,
     pub(crate) list: CustomerList,
     pub(crate) limits: Limits,
+    /// Where it is asked what was destroyed: every service, this one first.
+    pub(crate) erasures: Vec<Erasures>,
     /// How long a repeated command gets its first answer.
     pub(crate) retention: Duration,
 }
@@ -164,6 +171,46 @@ impl CustomersService for Api {
     ) -> Result<Response<EndRelationResponse>, Status> {
         let caller = Caller::of(&request, WRITE)?;
         self.part(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn restrict_processing(
+        &self,
+        request: Request<RestrictProcessingRequest>,
+    ) -> Result<Response<RestrictProcessingResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.restrict(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn lift_restriction(
+        &self,
+        request: Request<LiftRestrictionRequest>,
+    ) -> Result<Response<LiftRestrictionResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.lift(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn erase_customer(
+        &self,
+        request: Request<EraseCustomerRequest>,
+    ) -> Result<Response<EraseCustomerResponse>, Status> {
+        let caller = Caller::of(&request, ERASE)?;
+        self.erase(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn get_erasure_receipt(
+        &self,
+        request: Request<GetErasureReceiptRequest>,
+    ) -> Result<Response<GetErasureReceiptResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.receipt(&caller, &request.into_inner())
             .await
             .map(Response::new)
     }

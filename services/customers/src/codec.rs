@@ -4,7 +4,7 @@ mod claim;
 mod customer;
 mod fields;
 
-pub(crate) use claim::IDENTIFIER_CLAIMED;
+pub(crate) use claim::is_of_claim;
 
 #[cfg(test)]
 mod golden;

@@ -5,6 +5,7 @@
 pub(crate) mod claim;
 pub(crate) mod consent;
 pub(crate) mod customer;
+pub(crate) mod erasure;
 pub(crate) mod identifier;
 pub(crate) mod lifecycle;
 pub(crate) mod matching;
@@ -12,6 +13,7 @@ pub(crate) mod office;
 pub(crate) mod place;
 pub(crate) mod profile;
 pub(crate) mod relation;
+pub(crate) mod restriction;
 mod text;
 
 pub(crate) use claim::IdentifierClaim;

@@ -46,6 +46,7 @@ pub async fn serve(
         log: ground.log().clone(),
         list,
         limits: config.limits.clone(),
+        erasures: ground.erasures()?,
         retention: ground.retention(),
     };
     ground

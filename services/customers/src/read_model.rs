@@ -11,15 +11,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aggregate::{CustomerId, TenantId};
 use event_log::{
-    EventLog, Projection, ProjectionError, SealError, Stored as _, StoredEvent, SubjectCipher,
-    Table,
+    EventLog, Projection, ProjectionError, SealError, Stored as _, StoredEvent, Subject,
+    SubjectCipher, Table, note_wiped,
 };
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    codec::IDENTIFIER_CLAIMED,
+    codec::is_of_claim,
     domain::{
         Customer,
         customer::CustomerEvent,
@@ -34,6 +34,9 @@ pub(crate) use filter::{Column, Comparison, Condition, Value};
 pub(crate) use find::{Found, Rank, by_id, by_prefix, by_typos};
 pub(crate) use listing::{Order, Place, Sort, page};
 pub(crate) use rows::some;
+
+/// The table of the rows.
+pub(crate) const TABLE: &str = "customer_list";
 
 /// Keeps the rows of `customer_list`, and those by which customers are found.
 #[derive(Clone)]
@@ -52,6 +55,8 @@ pub(crate) struct ListedCustomer {
     pub(crate) lifecycle: Lifecycle,
     pub(crate) office: Office,
     pub(crate) version: i64,
+    /// Somebody who was erased has a row, and is not listed.
+    pub(crate) erased_at: Option<OffsetDateTime>,
 }
 
 type Key = (TenantId, CustomerId);
@@ -98,7 +103,7 @@ impl Projection for CustomerList {
     fn tables(&self) -> &'static [Table] {
         const {
             &[
-                Table::new("customer_list"),
+                Table::new(TABLE),
                 Table::new("customer_name"),
                 Table::new("name_segment"),
                 Table::new("customer_block"),
@@ -112,14 +117,12 @@ impl Projection for CustomerList {
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
         // A claim is no customer, and who owns it stands in the customer's stream too.
-        let events: Vec<_> = events
-            .iter()
-            .filter(|event| event.type_ != IDENTIFIER_CLAIMED)
-            .collect();
+        let events: Vec<_> = events.iter().filter(|event| !is_of_claim(event)).collect();
         let ciphers = self.ciphers(&events).await?;
         let keys: BTreeSet<Key> = events.iter().map(|event| key_of(event)).collect();
         let mut customers = rows::load(connection, &keys).await?;
         let mut found_by = search::Changes::default();
+        let mut erased = Vec::new();
         for event in events {
             let key = key_of(event);
             // The key is stored with the first event that it seals; a destroyed one is still there, and opens nothing.
@@ -127,6 +130,9 @@ impl Projection for CustomerList {
                 .get(&key)
                 .ok_or(event_log::LogError::Seal(SealError::Destroyed))?;
             let told = Customer::decode(event, cipher)?;
+            if let CustomerEvent::Erased { .. } = &told {
+                erased.push(key.clone());
+            }
             found_by.note(&key, &told);
             match customers.get_mut(&key) {
                 Some(customer) if customer.version >= event.version => {}
@@ -141,10 +147,13 @@ impl Projection for CustomerList {
         }
         rows::save(connection, &customers).await?;
         found_by.save(connection, &self.log, &customers).await?;
-        let destroyed = ciphers.iter().filter(|(_, cipher)| cipher.is_destroyed());
-        let destroyed: BTreeSet<Key> = destroyed.map(|(key, _)| key.clone()).collect();
-        if !destroyed.is_empty() {
-            search::wipe(connection, &destroyed).await?;
+        for key in erased {
+            let found_by = search::wipe(connection, &key).await?;
+            let (tenant, customer) = key;
+            let subject = Subject { tenant, customer };
+            for (table, rows) in [(TABLE, 1)].into_iter().chain(found_by) {
+                note_wiped(connection, table, &[(subject.clone(), rows)]).await?;
+            }
         }
         Ok(())
     }
@@ -172,6 +181,7 @@ impl ListedCustomer {
                 lifecycle: Lifecycle::begun(*registered_at),
                 office: Office::default(),
                 version: 1,
+                erased_at: None,
             }),
             CustomerEvent::ProfileUpdated { .. }
             | CustomerEvent::IdentifierAdded { .. }
@@ -183,7 +193,10 @@ impl ListedCustomer {
             | CustomerEvent::RelationAdded { .. }
             | CustomerEvent::RelationEnded { .. }
             | CustomerEvent::DescendantAdded { .. }
-            | CustomerEvent::LifecycleStageChanged { .. } => None,
+            | CustomerEvent::LifecycleStageChanged { .. }
+            | CustomerEvent::ProcessingRestricted { .. }
+            | CustomerEvent::RestrictionLifted { .. }
+            | CustomerEvent::Erased { .. } => None,
         }
     }
 
@@ -202,11 +215,19 @@ impl ListedCustomer {
             CustomerEvent::LifecycleStageChanged { lifecycle, .. } => {
                 self.lifecycle = lifecycle.clone();
             }
-            // A list shows neither identifiers nor consents nor relations; the version counts them.
+            CustomerEvent::Erased { erasure, .. } => {
+                self.profile = Profile::default();
+                self.office = Office::default();
+                self.lifecycle.reason = None;
+                self.erased_at = Some(erasure.at);
+            }
+            // A list shows neither identifiers nor consents nor relations nor restrictions; the version counts them.
             CustomerEvent::Registered { .. }
             | CustomerEvent::RelationAdded { .. }
             | CustomerEvent::RelationEnded { .. }
             | CustomerEvent::DescendantAdded { .. }
+            | CustomerEvent::ProcessingRestricted { .. }
+            | CustomerEvent::RestrictionLifted { .. }
             | CustomerEvent::IdentifierAdded { .. }
             | CustomerEvent::ConsentRecorded { .. }
             | CustomerEvent::ConsentWithdrawn { .. } => {}

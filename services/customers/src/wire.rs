@@ -4,10 +4,12 @@ use contracts::customers::v1 as pb;
 
 use crate::domain::{
     consent::{Channel, LegalBasis, Purpose},
+    erasure::ErasureReason,
     identifier::IdentifierType,
     lifecycle::Stage,
     profile::{Affiliation, Kind},
     relation::RelationType,
+    restriction::RestrictionReason,
 };
 
 pub(crate) fn kind(kind: Kind) -> pb::CustomerKind {
@@ -60,6 +62,42 @@ pub(crate) fn parse_stage(number: i32) -> Option<Stage> {
         pb::LifecycleStage::Lapsed => Some(Stage::Lapsed),
         pb::LifecycleStage::Lost => Some(Stage::Lost),
         pb::LifecycleStage::WonBack => Some(Stage::WonBack),
+    }
+}
+
+pub(crate) fn erasure_reason(reason: ErasureReason) -> pb::ErasureReason {
+    match reason {
+        ErasureReason::SubjectRequest => pb::ErasureReason::SubjectRequest,
+        ErasureReason::RetentionExpired => pb::ErasureReason::RetentionExpired,
+        ErasureReason::LegalOrder => pb::ErasureReason::LegalOrder,
+    }
+}
+
+pub(crate) fn parse_erasure_reason(number: i32) -> Option<ErasureReason> {
+    match pb::ErasureReason::try_from(number).ok()? {
+        pb::ErasureReason::Unspecified => None,
+        pb::ErasureReason::SubjectRequest => Some(ErasureReason::SubjectRequest),
+        pb::ErasureReason::RetentionExpired => Some(ErasureReason::RetentionExpired),
+        pb::ErasureReason::LegalOrder => Some(ErasureReason::LegalOrder),
+    }
+}
+
+pub(crate) fn restriction_reason(reason: RestrictionReason) -> pb::RestrictionReason {
+    match reason {
+        RestrictionReason::AccuracyContested => pb::RestrictionReason::AccuracyContested,
+        RestrictionReason::ProcessingUnlawful => pb::RestrictionReason::ProcessingUnlawful,
+        RestrictionReason::LegalClaims => pb::RestrictionReason::LegalClaims,
+        RestrictionReason::ObjectionPending => pb::RestrictionReason::ObjectionPending,
+    }
+}
+
+pub(crate) fn parse_restriction_reason(number: i32) -> Option<RestrictionReason> {
+    match pb::RestrictionReason::try_from(number).ok()? {
+        pb::RestrictionReason::Unspecified => None,
+        pb::RestrictionReason::AccuracyContested => Some(RestrictionReason::AccuracyContested),
+        pb::RestrictionReason::ProcessingUnlawful => Some(RestrictionReason::ProcessingUnlawful),
+        pb::RestrictionReason::LegalClaims => Some(RestrictionReason::LegalClaims),
+        pb::RestrictionReason::ObjectionPending => Some(RestrictionReason::ObjectionPending),
     }
 }
 

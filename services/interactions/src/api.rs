@@ -20,7 +20,7 @@ use futures::Stream;
 use service::{Caller, command, config::Limits, status};
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::known_customers::{KnownCustomers, LookupError};
+use crate::known_customers::{Known, KnownCustomers, LookupError};
 
 const READ: &str = "interactions.read";
 const WRITE: &str = "interactions.write";
@@ -43,19 +43,24 @@ impl Api {
         tenant: &TenantId,
         customer: CustomerId,
     ) -> Result<(), Status> {
-        if self.is_customer(tenant, customer).await? {
-            return Ok(());
-        }
-        Err(status::failed_precondition(
-            "UNKNOWN_CUSTOMER",
-            &format!("customer/{customer}"),
-            &format!("there is no customer {customer}"),
-        ))
+        let (reason, message) = match self.known(tenant, customer).await? {
+            Known::Yes => return Ok(()),
+            Known::No => (
+                "UNKNOWN_CUSTOMER",
+                format!("there is no customer {customer}"),
+            ),
+            Known::Erased => (
+                "CUSTOMER_ERASED",
+                "the customer was erased; nothing is recorded any more".to_owned(),
+            ),
+        };
+        let subject = format!("customer/{customer}");
+        Err(status::failed_precondition(reason, &subject, &message))
     }
 
-    async fn is_customer(&self, tenant: &TenantId, customer: CustomerId) -> Result<bool, Status> {
+    async fn known(&self, tenant: &TenantId, customer: CustomerId) -> Result<Known, Status> {
         self.customers
-            .contains(tenant, customer)
+            .find(tenant, customer)
             .await
             .map_err(|error| match error {
                 LookupError::Database(error) => command::database(error),

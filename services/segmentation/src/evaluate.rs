@@ -46,6 +46,7 @@ pub(crate) struct Subject {
     pub(crate) cause: Cause,
     metadata: EventMetadata,
     score: Option<Score>,
+    gone: bool,
 }
 
 impl Subject {
@@ -62,7 +63,13 @@ impl Subject {
             cause,
             metadata,
             score: None,
+            gone: false,
         }
+    }
+
+    /// The same, erased: no rule selects it, whatever it says.
+    pub(crate) fn gone(self) -> Self {
+        Self { gone: true, ..self }
     }
 
     /// Somebody who gets scores by a fit.
@@ -211,15 +218,16 @@ async fn changes_of_tenant<'a>(
             subject.customer,
             answer.as_ref().and_then(|answer| answer.next_due),
         ));
-        let Some(answer) = answer else { continue };
-        let verdicts = meant
-            .iter()
-            .zip(answer.matches)
-            .map(|((row, _), member)| Verdict {
-                segment: row.segment,
-                rule_version: row.rule_version,
-                member,
-            });
+        let matches = match answer {
+            Some(answer) => answer.matches,
+            None if subject.gone => vec![false; meant.len()],
+            None => continue,
+        };
+        let verdicts = meant.iter().zip(matches).map(|((row, _), member)| Verdict {
+            segment: row.segment,
+            rule_version: row.rule_version,
+            member,
+        });
         let place = StandingCommand::Place {
             customer: subject.customer,
             verdicts: verdicts.collect(),

@@ -3,7 +3,7 @@
 mod customers;
 mod interactions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::{CustomerId, TenantId};
 use contracts::common::v1::EventMetadata;
@@ -27,6 +27,8 @@ struct Touch<'a> {
     event: &'a StoredEvent,
     customer: CustomerId,
     backfill: bool,
+    /// Whether the customer was erased.
+    gone: bool,
     changes: Which,
 }
 
@@ -85,12 +87,16 @@ async fn evaluate_all(
 /// Each customer once, with the last event that was not history as the cause; where all were, the last of them.
 fn subjects(touches: &[&Touch<'_>]) -> Vec<Subject> {
     let mut last: BTreeMap<(&TenantId, CustomerId), &Touch<'_>> = BTreeMap::new();
+    let mut gone = BTreeSet::new();
     for touch in touches {
         let entry = last
             .entry((&touch.event.tenant, touch.customer))
             .or_insert(touch);
         if !touch.backfill || entry.backfill {
             *entry = touch;
+        }
+        if touch.gone {
+            gone.insert((&touch.event.tenant, touch.customer));
         }
     }
     last.into_iter()
@@ -101,7 +107,12 @@ fn subjects(touches: &[&Touch<'_>]) -> Vec<Subject> {
             } else {
                 Cause::Event(event.event_id)
             };
-            Subject::new(tenant, customer, cause, metadata(event))
+            let subject = Subject::new(tenant, customer, cause, metadata(event));
+            if gone.contains(&(tenant, customer)) {
+                subject.gone()
+            } else {
+                subject
+            }
         })
         .collect()
 }
@@ -174,6 +185,7 @@ mod tests {
                 event,
                 customer: CustomerId(Uuid::from_u128(7)),
                 backfill: *backfill,
+                gone: false,
                 changes: Which::All,
             })
             .collect();

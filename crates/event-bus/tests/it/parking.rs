@@ -82,6 +82,7 @@ async fn append(ground: &Ground, n: u128, version: i64, type_: &'static str) {
         expected_version: version,
         events: vec![event],
         new_key: None,
+        erases: false,
     };
     let write = Write {
         idempotency: None,

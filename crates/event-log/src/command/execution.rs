@@ -6,6 +6,7 @@ use super::{CommandError, Committed, Decision, Loaded, Request};
 use crate::{
     EventLog,
     codec::Stored,
+    erasure::{Subject, erased_by},
     error::LogError,
     event::{Append, Stream, Write},
     states::Slot,
@@ -68,9 +69,12 @@ impl EventLog {
                 }
             }
             let stream = decision.appends.first().map(|append| append.stream.clone());
+            let erased = erased_by(&decision.appends);
             let write = write_of(request, decision.appends, decision.response.clone());
             match self.inner.writers.write(write).await? {
                 WriteOutcome::Written(written) => {
+                    drop(turn);
+                    self.forget(&erased).await;
                     return Ok(self.committed(decision.response, written.last_positions));
                 }
                 WriteOutcome::Conflict => {
@@ -136,12 +140,15 @@ impl EventLog {
                 }
             }
             let write = write_of(request, appends, response.clone());
+            let erased = erased_by(&write.appends);
             let submitted = self.inner.writers.submit(write)?;
             held.keep(loaded);
             // Others may go on from here before this is written; but whoever was caught up in another's conflict finishes alone.
             let mut alone = (attempt > 0).then_some(held);
             let outcome = submitted.outcome().await;
             if let Ok(WriteOutcome::Written(written)) = outcome {
+                drop(alone);
+                self.forget(&erased).await;
                 return Ok(self.committed(response, written.last_positions));
             }
             match &mut alone {
@@ -180,6 +187,15 @@ impl EventLog {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Leaves nothing of those who were erased in the memory of this process.
+    async fn forget(&self, erased: &[Subject]) {
+        for subject in erased {
+            self.keys().forget(&subject.tenant, subject.customer);
+            let stream = Stream::of_customer(&subject.tenant, subject.customer);
+            self.inner.states.slot(&stream).lock().await.forget();
         }
     }
 

@@ -112,11 +112,13 @@ impl<A: Stored> Loaded<A> {
             self.state.evolve(event);
             self.version += 1;
         }
+        let erases = encoded.iter().any(|event| Some(event.type_) == A::ERASURE);
         Ok(Append {
             stream: self.stream.clone(),
             expected_version,
             events: encoded,
             new_key: self.new_key.take(),
+            erases,
         })
     }
 }

@@ -21,12 +21,15 @@ pub(crate) struct Account {
 pub(crate) enum Command {
     Open(&'static str),
     Add(i64),
+    Close,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Event {
     Opened(Option<String>),
     Added(i64),
+    /// The owner is erased with it.
+    Closed,
 }
 
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -47,6 +50,7 @@ impl Aggregate for Account {
                 Err(Overdrawn(self.balance + amount))
             }
             Command::Add(amount) => Ok(vec![Event::Added(*amount)]),
+            Command::Close => Ok(vec![Event::Closed]),
         }
     }
 
@@ -54,11 +58,13 @@ impl Aggregate for Account {
         match event {
             Event::Opened(owner) => self.owner.clone_from(owner),
             Event::Added(amount) => self.balance += amount,
+            Event::Closed => self.owner = None,
         }
     }
 }
 
 impl Stored for Account {
+    const ERASURE: Option<&'static str> = Some("closed");
     const SNAPSHOT: Option<Snapshot<Self>> = Some(Snapshot {
         schema_version: 2,
         encode: |account| {
@@ -91,6 +97,7 @@ impl Stored for Account {
                     .to_vec(),
             ),
             Event::Added(amount) => ("added", amount.to_be_bytes().to_vec()),
+            Event::Closed => ("closed", Vec::new()),
         };
         Ok(Encoded {
             type_,
@@ -107,6 +114,7 @@ impl Stored for Account {
                 &event.payload,
             )?)),
             "added" => amount_of(event).map(Event::Added),
+            "closed" => Ok(Event::Closed),
             _ => Err(DecodeError::unknown(event)),
         }
     }

@@ -103,6 +103,7 @@ pub(crate) async fn append(
             expected_version: version.unwrap_or(0),
             events: vec![event],
             new_key: None,
+            erases: false,
         }],
         ..Write::default()
     };

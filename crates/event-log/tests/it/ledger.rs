@@ -258,6 +258,7 @@ impl Books {
             expected_version,
             events: vec![event],
             new_key: None,
+            erases: false,
         };
         let write = Write {
             idempotency: None,

@@ -4,6 +4,7 @@
 
 mod account;
 mod append;
+mod erasure;
 mod firing;
 mod idempotency;
 mod keys;

@@ -116,6 +116,7 @@ async fn append(
             expected_version,
             events: vec![event],
             new_key: None,
+            erases: false,
         }],
         ..Write::default()
     };

@@ -29,7 +29,7 @@ async fn broken(log: &EventLog, idle_max: Duration) -> Vec<(&'static str, String
     let checks = verify(&mut transaction, idle_max).await.unwrap();
     // At once, and not when the pool comes to it: the next look would find this one standing idle.
     transaction.rollback().await.unwrap();
-    assert_eq!(checks.len(), 9);
+    assert_eq!(checks.len(), 10);
     checks
         .into_iter()
         .filter(|check| !check.holds())

@@ -39,29 +39,36 @@ impl<S: UnderTest> Stack<S> {
 
     /// A client of another tenant, or with other scopes.
     pub fn client_of(&self, tenant: &str, scopes: &[&str]) -> S::Client {
-        self.client_as(&Principal::new(
-            TenantId::parse(tenant).unwrap(),
-            "tester",
-            scopes,
-        ))
+        S::client(self.channel_of(tenant, scopes))
+    }
+
+    /// What such a client calls through, for services that stand beside the one under test.
+    pub fn channel_of(&self, tenant: &str, scopes: &[&str]) -> Authorized {
+        let tenant = TenantId::parse(tenant).unwrap();
+        self.channel_as(&Principal::new(tenant, "tester", scopes))
     }
 
     /// A client of [`TENANT`] that acts for somebody else.
     pub fn client_for(&self, subject: &str, scopes: &[&str]) -> S::Client {
         let tester = Principal::new(TenantId::parse(TENANT).unwrap(), "tester", scopes);
-        self.client_as(&tester.on_behalf_of(subject))
+        S::client(self.channel_as(&tester.on_behalf_of(subject)))
     }
 
-    fn client_as(&self, principal: &Principal) -> S::Client {
+    fn channel_as(&self, principal: &Principal) -> Authorized {
         let lifetime = Duration::from_secs(600);
         let token = self.issuer.mint(principal, lifetime).unwrap();
         let token = format!("Bearer {token}").parse().unwrap();
-        self.client_with(Bearer(Some(token)))
+        self.channel_with(Bearer(Some(token)))
     }
 
     /// A client who does not say who it is.
     pub fn client_without_token(&self) -> S::Client {
-        self.client_with(Bearer(None))
+        S::client(self.channel_without_token())
+    }
+
+    /// What such a client calls through.
+    pub fn channel_without_token(&self) -> Authorized {
+        self.channel_with(Bearer(None))
     }
 
     /// Whom every call refuses that needs another scope than these, with code and reason: one who has these, and one
@@ -81,7 +88,7 @@ impl<S: UnderTest> Stack<S> {
         ]
     }
 
-    fn client_with(&self, bearer: Bearer) -> S::Client {
-        S::client(InterceptedService::new(self.channel.clone(), bearer))
+    fn channel_with(&self, bearer: Bearer) -> Authorized {
+        InterceptedService::new(self.channel.clone(), bearer)
     }
 }

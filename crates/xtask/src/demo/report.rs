@@ -268,5 +268,6 @@ fn reason_name(reason: RefusalReason) -> &'static str {
         RefusalReason::NoConsent => "no_consent",
         RefusalReason::ConsentWithdrawn => "consent_withdrawn",
         RefusalReason::AlreadyContacted => "already_contacted",
+        RefusalReason::ProcessingRestricted => "processing_restricted",
     }
 }

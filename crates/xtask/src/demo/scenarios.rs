@@ -2,6 +2,7 @@
 
 mod broken;
 mod crash;
+mod erasure;
 mod faults;
 mod play;
 mod refusals;

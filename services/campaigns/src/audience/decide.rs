@@ -23,7 +23,7 @@ use crate::{
         Campaign, CampaignCommand, CampaignEvent, CampaignState, Consent, DecideContact, Plan,
         Recipient,
     },
-    react::{ConsentsProjection, consents_at},
+    react::{ConsentsProjection, consents_at, restricted_at},
     read_model::{CampaignsProjection, DecidingCampaign, counts},
 };
 
@@ -53,18 +53,14 @@ impl Deciding<'_> {
         }
     }
 
-    fn command(
-        &self,
-        member: &Member,
-        consent: Option<Consent>,
-        now: OffsetDateTime,
-    ) -> DecideContact {
+    fn command(&self, member: &Member, seen: Seen, now: OffsetDateTime) -> DecideContact {
         DecideContact {
             customer: member.customer,
             campaign: self.campaign.id,
             channel: self.plan.channel,
             offer: self.plan.offer.name.clone(),
-            consent,
+            consent: seen.consent,
+            restricted: seen.restricted,
             segment: self.plan.segment,
             segment_rule_version: member.rule_version,
             seed: self.plan.seed,
@@ -80,6 +76,13 @@ impl Deciding<'_> {
 struct Member {
     customer: CustomerId,
     rule_version: u32,
+}
+
+/// What the gate sees of a member.
+#[derive(Clone, Copy)]
+struct Seen {
+    consent: Option<Consent>,
+    restricted: bool,
 }
 
 impl Audiences {
@@ -214,10 +217,21 @@ impl Audiences {
             moment,
         )
         .await?;
+        let restricted = restricted_at(
+            self.log.pool(),
+            &deciding.campaign.tenant,
+            &customers,
+            moment,
+        )
+        .await?;
         stream::iter(members)
             .map(Ok)
             .try_for_each_concurrent(DECISIONS_IN_FLIGHT, |member| {
-                self.decide_one(deciding, member, consents.get(&member.customer).copied())
+                let seen = Seen {
+                    consent: consents.get(&member.customer).copied(),
+                    restricted: restricted.contains(&member.customer),
+                };
+                self.decide_one(deciding, member, seen)
             })
             .await
     }
@@ -226,12 +240,12 @@ impl Audiences {
         &self,
         deciding: &Deciding<'_>,
         member: &Member,
-        consent: Option<Consent>,
+        seen: Seen,
     ) -> Result<(), AudienceError> {
         let stream =
             Stream::of_customer(&deciding.campaign.tenant, member.customer).without_subject();
         let request = deciding.request();
-        let command = deciding.command(member, consent, request.now);
+        let command = deciding.command(member, seen, request.now);
         let decided = self
             .log
             .execute::<Recipient, _>(&request, &stream, &command, |_| ())

@@ -19,7 +19,7 @@ pub struct GatePolicy {
 
 /// The present rules.
 pub const GATE: GatePolicy = GatePolicy {
-    version: 1,
+    version: 2,
     contact_pause: Duration::days(7),
 };
 
@@ -35,6 +35,8 @@ pub struct Consent {
 /// Why the gate says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusalReason {
+    /// Processing of what is known of the customer is restricted.
+    ProcessingRestricted,
     /// No consent for the campaign's channel and purpose.
     NoConsent,
     /// Consent was withdrawn.
@@ -53,18 +55,22 @@ pub enum Arm {
 }
 
 impl GatePolicy {
-    /// Decides for one customer. `contact_at` is the moment of the contact, should there be one.
+    /// Decides for one customer. `restricted` says that processing is; `contact_at` is the moment of the contact, should there be one.
     ///
     /// # Errors
     /// The reason of a no.
     pub fn admit(
         &self,
+        restricted: bool,
         consent: Option<Consent>,
         last_contact_at: Option<OffsetDateTime>,
         contact_at: OffsetDateTime,
         draw: f64,
         holdout_share: HoldoutShare,
     ) -> Result<Arm, RefusalReason> {
+        if restricted {
+            return Err(RefusalReason::ProcessingRestricted);
+        }
         let consent = consent.ok_or(RefusalReason::NoConsent)?;
         if !consent.granted {
             return Err(RefusalReason::ConsentWithdrawn);
@@ -126,15 +132,25 @@ mod tests {
     #[test]
     fn asks_for_consent_first() {
         let just_now = Some(NOW);
-        let admit = |consent| GATE.admit(consent, just_now, NOW, 0.9, half());
+        let admit = |consent| GATE.admit(false, consent, just_now, NOW, 0.9, half());
         assert_eq!(admit(None), Err(RefusalReason::NoConsent));
         assert_eq!(admit(WITHDRAWN), Err(RefusalReason::ConsentWithdrawn));
         assert_eq!(admit(GRANTED), Err(RefusalReason::AlreadyContacted));
     }
 
     #[test]
+    fn what_may_only_be_kept_is_not_looked_at() {
+        for consent in [None, WITHDRAWN, GRANTED] {
+            assert_eq!(
+                GATE.admit(true, consent, None, NOW, 0.9, half()),
+                Err(RefusalReason::ProcessingRestricted)
+            );
+        }
+    }
+
+    #[test]
     fn leaves_a_customer_alone_for_seven_days() {
-        let admit = |last| GATE.admit(GRANTED, Some(last), NOW, 0.9, half());
+        let admit = |last| GATE.admit(false, GRANTED, Some(last), NOW, 0.9, half());
         let seven_days_ago = NOW - Duration::days(7);
         assert_eq!(admit(seven_days_ago), Ok(Arm::Contacted));
         assert_eq!(
@@ -150,13 +166,13 @@ mod tests {
 
     #[test]
     fn holds_out_whoever_draws_below_the_share() {
-        let admit = |draw| GATE.admit(GRANTED, None, NOW, draw, half());
+        let admit = |draw| GATE.admit(false, GRANTED, None, NOW, draw, half());
         assert_eq!(admit(0.0), Ok(Arm::HeldOut));
         assert_eq!(admit(0.499), Ok(Arm::HeldOut));
         assert_eq!(admit(0.5), Ok(Arm::Contacted));
         let nobody = HoldoutShare::parse(0.0).unwrap();
         assert_eq!(
-            GATE.admit(GRANTED, None, NOW, 0.0, nobody),
+            GATE.admit(false, GRANTED, None, NOW, 0.0, nobody),
             Ok(Arm::Contacted)
         );
     }

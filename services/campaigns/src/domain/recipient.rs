@@ -43,6 +43,8 @@ pub struct DecideContact {
     pub offer: Name,
     /// Consent for the campaign's channel and purpose; none when it was never given.
     pub consent: Option<Consent>,
+    /// Whether processing of what is known of the customer is restricted.
+    pub restricted: bool,
     /// Segment.
     pub segment: SegmentId,
     /// Version of the segment's rule by which the customer is a member.
@@ -201,6 +203,7 @@ impl Aggregate for Recipient {
             decided_at: command.decided_at,
         };
         let admitted = GATE.admit(
+            command.restricted,
             command.consent,
             last_contact_at,
             command.decided_at,

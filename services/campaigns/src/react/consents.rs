@@ -1,15 +1,19 @@
-//! The history of consent, and its state at a moment.
+//! The history of consent, and its state at a moment; and what else of a customer the gate looks at.
 
 use std::collections::HashMap;
 
 use aggregate::{CustomerId, Partition, TenantId};
-use contracts::customers::v1::{ConsentRecorded, ConsentWithdrawn};
-use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, Table, timestamp};
+use contracts::customers::v1::{ConsentRecorded, ConsentWithdrawn, CustomerErased};
+use event_log::{
+    DecodeError, Projection, ProjectionError, StoredEvent, Subject, Table, erase, note_wiped,
+    timestamp,
+};
 use prost_types::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::restrictions;
 use crate::{
     domain::{Channel, Consent, Purpose},
     wire,
@@ -17,12 +21,14 @@ use crate::{
 
 const RECORDED: &str = "vefa.customers.v1.ConsentRecorded";
 const WITHDRAWN: &str = "vefa.customers.v1.ConsentWithdrawn";
+const ERASED: &str = "vefa.customers.v1.CustomerErased";
 /// What else happens to customers; it does not concern consent.
-const IRRELEVANT: [&str; 11] = [
+const IRRELEVANT: [&str; 12] = [
     "vefa.customers.v1.CustomerRegistered",
     "vefa.customers.v1.ProfileUpdated",
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
+    "vefa.customers.v1.IdentifierReleased",
     "vefa.customers.v1.OwnerAssigned",
     "vefa.customers.v1.OwnerReleased",
     "vefa.customers.v1.TeamAssigned",
@@ -32,7 +38,7 @@ const IRRELEVANT: [&str; 11] = [
     "vefa.customers.v1.DescendantAdded",
 ];
 
-/// Keeps the rows of `consent`.
+/// Keeps the rows of `consent` and `restriction`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConsentsProjection;
 
@@ -97,11 +103,19 @@ struct Change {
     granted: bool,
 }
 
-fn change(event: &StoredEvent) -> Result<Option<Change>, DecodeError> {
+/// What an event means for consent.
+enum Happened {
+    Changed(Change),
+    Restricted(restrictions::Turn),
+    Erased(CustomerId),
+    Irrelevant,
+}
+
+fn happened(event: &StoredEvent) -> Result<Happened, DecodeError> {
     match (event.type_.as_str(), event.schema_version) {
         (RECORDED, 1) => {
             let message: ConsentRecorded = event.message()?;
-            Ok(Some(Change {
+            Ok(Happened::Changed(Change {
                 customer_id: message.customer_id,
                 channel: message.channel,
                 purpose: message.purpose,
@@ -111,7 +125,7 @@ fn change(event: &StoredEvent) -> Result<Option<Change>, DecodeError> {
         }
         (WITHDRAWN, 1) => {
             let message: ConsentWithdrawn = event.message()?;
-            Ok(Some(Change {
+            Ok(Happened::Changed(Change {
                 customer_id: message.customer_id,
                 channel: message.channel,
                 purpose: message.purpose,
@@ -119,7 +133,17 @@ fn change(event: &StoredEvent) -> Result<Option<Change>, DecodeError> {
                 granted: false,
             }))
         }
-        (type_, 1) if IRRELEVANT.contains(&type_) => Ok(None),
+        (restrictions::RESTRICTED, 1) => {
+            restrictions::Turn::restricted(event).map(Happened::Restricted)
+        }
+        (restrictions::LIFTED, 1) => restrictions::Turn::lifted(event).map(Happened::Restricted),
+        (ERASED, 1) => {
+            let message: CustomerErased = event.message()?;
+            let customer = message.customer_id.parse();
+            let customer = customer.map_err(|_| DecodeError::invalid(event, "customer_id"))?;
+            Ok(Happened::Erased(customer))
+        }
+        (type_, 1) if IRRELEVANT.contains(&type_) => Ok(Happened::Irrelevant),
         _ => Err(DecodeError::unknown(event)),
     }
 }
@@ -157,7 +181,7 @@ impl Projection for ConsentsProjection {
     }
 
     fn tables(&self) -> &'static [Table] {
-        const { &[Table::new("consent")] }
+        const { &[Table::new("consent"), Table::new("restriction")] }
     }
 
     async fn apply(
@@ -166,11 +190,61 @@ impl Projection for ConsentsProjection {
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
         let mut columns = Columns::default();
+        let mut erased = Vec::new();
         for event in events {
-            if let Some(change) = change(event)? {
-                columns.add(event, &change)?;
+            match happened(event)? {
+                Happened::Changed(change) => columns.add(event, &change)?,
+                Happened::Restricted(turn) => restrictions::add(connection, event, &turn).await?,
+                Happened::Erased(customer) => erased.push(Subject {
+                    tenant: event.tenant.clone(),
+                    customer,
+                }),
+                Happened::Irrelevant => {}
             }
         }
+        columns.write(connection).await?;
+        // Behind what they agreed to in the same batch.
+        erase(connection, &erased).await?;
+        for subject in erased {
+            for (table, statement) in FORGET {
+                let rows = forget(connection, &subject, statement).await?;
+                note_wiped(connection, table, &[(subject.clone(), rows)]).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Without a row there is no consent, so that the gate lets nobody contact whoever was erased.
+const FORGET: [(&str, &str); 2] = [
+    (
+        "consent",
+        "delete from consent where partition = $1 and tenant = $2 and customer_id = $3",
+    ),
+    (
+        "restriction",
+        "delete from restriction where partition = $1 and tenant = $2 and customer_id = $3",
+    ),
+];
+
+async fn forget(
+    connection: &mut PgConnection,
+    subject: &Subject,
+    statement: &'static str,
+) -> Result<u64, sqlx::Error> {
+    let partition = Partition::of_customer(&subject.tenant, subject.customer);
+    let gone = sqlx::query(statement)
+        .bind(i16::from(partition.number()))
+        .bind(subject.tenant.as_str())
+        .bind(subject.customer.0)
+        .execute(connection)
+        .await?;
+    Ok(gone.rows_affected())
+}
+
+impl Columns {
+    async fn write(self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        let columns = self;
         if columns.tenant.is_empty() {
             return Ok(());
         }

@@ -11,7 +11,9 @@ use time::macros::datetime;
 use uuid::Uuid;
 
 use crate::{
-    peers::{consents, consents_to, registers, withdraws},
+    peers::{
+        consents, consents_to, is_erased, is_restricted, registers, restriction_lifted, withdraws,
+    },
     requests::{campaign, decisions, refused_for, run, strangers},
     stack::Stack,
 };
@@ -60,6 +62,23 @@ async fn every_member_is_decided_on_by_what_the_gate_sees() {
                 // At the same moment, the later word counts.
                 withdraws(log, *customer, SPRING).await;
                 (None, Some(consents(log, *customer, SPRING).await.event_id))
+            }
+            5 => {
+                // Of somebody who was erased no consent is known any more.
+                consents(log, *customer, SPRING).await;
+                is_erased(log, *customer, SPRING + time::Duration::DAY).await;
+                (Some(No::NoConsent), None)
+            }
+            6 => {
+                // Restricted, and restricted no more before the campaign starts: of every second one.
+                let consent = consents(log, *customer, SPRING).await.event_id;
+                is_restricted(log, *customer, SPRING).await;
+                if n % 16 == 6 {
+                    restriction_lifted(log, *customer, SPRING + time::Duration::DAY).await;
+                    (None, Some(consent))
+                } else {
+                    (Some(No::ProcessingRestricted), Some(consent))
+                }
             }
             _ => (None, Some(consents(log, *customer, SPRING).await.event_id)),
         };
@@ -132,7 +151,7 @@ async fn every_member_is_decided_on_by_what_the_gate_sees() {
             draw: drawn,
             last_contact_time: None,
             effective_time: campaign.effective_time,
-            policy_version: 1,
+            policy_version: 2,
         };
         assert_eq!(evidence, Some(seen));
         let metadata = EventMetadata::decode(metadata.as_slice()).unwrap();
@@ -143,14 +162,15 @@ async fn every_member_is_decided_on_by_what_the_gate_sees() {
     assert_eq!(campaign.decided, 80);
     assert_eq!(campaign.contacted, count(Verdict::Contact, No::Unspecified));
     assert_eq!(campaign.held_out, count(Verdict::Holdout, No::Unspecified));
-    assert_eq!(campaign.contacted + campaign.held_out, 40);
+    assert_eq!(campaign.contacted + campaign.held_out, 25);
     assert!(
         campaign.contacted > 0 && campaign.held_out > 0,
         "{campaign:?}"
     );
-    assert_eq!(refused_for(&campaign, No::NoConsent), 30);
+    assert_eq!(refused_for(&campaign, No::NoConsent), 40);
+    assert_eq!(refused_for(&campaign, No::ProcessingRestricted), 5);
     assert_eq!(refused_for(&campaign, No::ConsentWithdrawn), 10);
-    assert_eq!(campaign.refused.len(), 2);
+    assert_eq!(campaign.refused.len(), 3);
     assert_eq!(stack.segmentation.asked(), [None, None, None]);
     stack.stop().await;
 }

@@ -36,6 +36,7 @@ async fn append<M: Message + Name>(
             occurred_at: at,
         }],
         new_key: None,
+        erases: false,
     };
     let committed = testing::log::append(log, at, vec![append]).await;
     Appended {
@@ -105,6 +106,64 @@ pub(crate) async fn withdraws(
         at,
     )
     .await
+}
+
+/// Processing of what is known of a customer of [`tenant`] is restricted.
+pub(crate) async fn is_restricted(
+    log: &EventLog,
+    customer: CustomerId,
+    at: OffsetDateTime,
+) -> Appended {
+    let restricted = customers::ProcessingRestricted {
+        customer_id: customer.to_string(),
+        reason: customers::RestrictionReason::LegalClaims.into(),
+        restricted_time: Some(timestamp::to_proto(at)),
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(
+        log,
+        stream,
+        "vefa.customers.v1.ProcessingRestricted",
+        &restricted,
+        at,
+    )
+    .await
+}
+
+/// And no longer.
+pub(crate) async fn restriction_lifted(
+    log: &EventLog,
+    customer: CustomerId,
+    at: OffsetDateTime,
+) -> Appended {
+    let lifted = customers::RestrictionLifted {
+        customer_id: customer.to_string(),
+        lifted_time: Some(timestamp::to_proto(at)),
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(
+        log,
+        stream,
+        "vefa.customers.v1.RestrictionLifted",
+        &lifted,
+        at,
+    )
+    .await
+}
+
+/// A customer of [`tenant`] is erased.
+pub(crate) async fn is_erased(
+    log: &EventLog,
+    customer: CustomerId,
+    at: OffsetDateTime,
+) -> Appended {
+    let erased = customers::CustomerErased {
+        customer_id: customer.to_string(),
+        reason: customers::ErasureReason::SubjectRequest.into(),
+        erased_time: Some(timestamp::to_proto(at)),
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(log, stream, "vefa.customers.v1.CustomerErased", &erased, at).await
 }
 
 /// Something happens to a customer that does not concern campaigns.

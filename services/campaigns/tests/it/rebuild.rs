@@ -6,16 +6,20 @@ use testing::{log, stack::tenant};
 use time::{Duration, macros::datetime};
 
 use crate::{
-    peers::{buys, calls, consents, consents_to, registers, returns, withdraws},
+    peers::{
+        buys, calls, consents, consents_to, is_erased, is_restricted, registers,
+        restriction_lifted, returns, withdraws,
+    },
     requests::{campaign, create, get, run, running, start_as_of, strangers},
     stack::Stack,
 };
 
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "campaign",
     "decision",
     "decision_count",
     "consent",
+    "restriction",
     "purchase",
 ];
 const PROJECTIONS: [&str; 3] = [
@@ -47,6 +51,12 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
         if n % 3 > 0 {
             consents(&stack.customers, *customer, at).await;
         }
+        if n % 5 > 2 {
+            is_restricted(&stack.customers, *customer, at).await;
+        }
+        if n % 5 > 3 {
+            restriction_lifted(&stack.customers, *customer, at + Duration::DAY).await;
+        }
         if n % 3 > 1 {
             withdraws(&stack.customers, *customer, at + Duration::DAY).await;
             consents_to(
@@ -67,6 +77,9 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
             "TRY",
         )
         .await;
+        if n % 7 > 5 {
+            is_erased(&stack.customers, *customer, at + Duration::DAY).await;
+        }
         if n % 2 > 0 {
             returns(&stack.interactions, *customer, at + Duration::DAY, 100).await;
             calls(&stack.interactions, *customer, at).await;
@@ -88,8 +101,9 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
     let sizes: Vec<_> = TABLES.into_iter().zip(rows.iter().map(Vec::len)).collect();
     assert_eq!(sizes[0], ("campaign", 3));
     assert_eq!(sizes[1], ("decision", 60));
-    assert_eq!(sizes[3], ("consent", 40));
-    assert_eq!(sizes[4], ("purchase", 45));
+    assert_eq!(sizes[3], ("consent", 37));
+    assert_eq!(sizes[4], ("restriction", 17));
+    assert_eq!(sizes[5], ("purchase", 45));
 
     let stack = stack.rebuilt(&PROJECTIONS, &[]).await;
     assert_eq!(stack.dump(&TABLES).await, rows, "applied twice");

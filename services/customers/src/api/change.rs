@@ -1,7 +1,7 @@
-//! A command on one customer alone.
+//! Commands on one customer alone, and customers at a version.
 
 use aggregate::CustomerId;
-use event_log::{Request, Stream};
+use event_log::{CommandError, Loaded, Request, Stream};
 use tonic::Status;
 
 use super::{
@@ -9,7 +9,10 @@ use super::{
     refusal::{self, Refusal, from_rejection},
     stored,
 };
-use crate::domain::{Customer, customer::CustomerCommand};
+use crate::domain::{
+    Customer,
+    customer::{CustomerCommand, CustomerRejection},
+};
 
 /// What every such command answers.
 pub(super) struct Changed {
@@ -27,6 +30,30 @@ struct Kept {
 }
 
 impl Api {
+    /// A customer who is there, at the version that the caller has seen, if it says which.
+    pub(super) async fn at_version(
+        &self,
+        request: &Request,
+        customer: CustomerId,
+        seen: Option<i64>,
+    ) -> Result<Loaded<Customer>, CommandError<Refusal>> {
+        let stream = Stream::of_customer(&request.tenant, customer);
+        let loaded = self.log.load::<Customer>(&stream).await?;
+        if loaded.state.registration().is_none() {
+            // Nobody has no version that could be stale.
+            return Err(CommandError::Rejected(Refusal::Customer(
+                CustomerRejection::NotRegistered,
+            )));
+        }
+        match seen.filter(|seen| *seen != loaded.version) {
+            Some(expected) => {
+                let actual = loaded.version;
+                Err(CommandError::Rejected(Refusal::Stale { expected, actual }))
+            }
+            None => Ok(loaded),
+        }
+    }
+
     /// Carries out a command, or finds what its repeat is answered with.
     pub(super) async fn change(
         &self,

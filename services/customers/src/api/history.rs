@@ -146,6 +146,14 @@ fn fields(customer: &Customer) -> Fields {
         add("lifecycle.reason", &lifecycle.reason);
         add("lifecycle.since_time", &moment(lifecycle.since_time));
     }
+    if let Some(restriction) = &customer.restriction {
+        add("restriction.reason", restriction.reason().as_str_name());
+        add("restriction.since_time", &moment(restriction.since_time));
+    }
+    if let Some(erasure) = &customer.erasure {
+        add("erasure.reason", erasure.reason().as_str_name());
+        add("erasure.erased_time", &moment(erasure.erased_time));
+    }
     if let Some(owner) = &customer.owner {
         add("owner.employee_id", &owner.employee_id);
         add("owner.role", &owner.role);

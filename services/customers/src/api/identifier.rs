@@ -15,7 +15,7 @@ use super::{
 use crate::{
     domain::{
         Customer, IdentifierClaim,
-        claim::{ClaimIdentifier, IdentifierTaken},
+        claim::{ClaimCommand, ClaimIdentifier, IdentifierTaken},
         customer::{CustomerCommand, CustomerRejection, NewIdentifier},
         identifier::{ClaimId, GivenIdentifier, Identifier, IdentifierType},
     },
@@ -150,11 +150,11 @@ impl Api {
         } else {
             self.log.load::<IdentifierClaim>(&stream).await?
         };
-        let command = ClaimIdentifier {
+        let command = ClaimCommand::Claim(ClaimIdentifier {
             claim: identifier.claim,
             customer,
             type_: identifier.identifier.type_(),
-        };
+        });
         loaded.decide(&command, request).map_err(|error| {
             from_rejection(error, |IdentifierTaken| Refusal::IdentifierTaken {
                 path: path.to_owned(),

@@ -8,12 +8,14 @@ use crate::{
         Customer, Label, Name,
         consent::{ConsentHistory, ConsentScope, Turn},
         customer::OwnedIdentifier,
+        erasure::Erasure,
         identifier::{Identifier, IdentifierType},
         lifecycle::Lifecycle,
         office::Office,
         place::{Country, Locale, TimeZone},
         profile::Profile,
         relation::Relation,
+        restriction::Restriction,
     },
     read_model::ListedCustomer,
     wire,
@@ -48,10 +50,12 @@ pub(super) fn customer(customer: &Customer, etag: String) -> Option<pb::Customer
             .filter(|relation| relation.period.end.is_none())
             .map(relation)
             .collect(),
+        erasure: customer.erasure().map(erasure),
+        restriction: restriction(customer.restriction()),
     })
 }
 
-/// A customer of a list, without identifiers and consents.
+/// A customer of a list, without identifiers, consents, relations and restriction.
 pub(super) fn listed(listed: &ListedCustomer) -> pb::Customer {
     pb::Customer {
         customer_id: listed.customer.to_string(),
@@ -66,6 +70,23 @@ pub(super) fn listed(listed: &ListedCustomer) -> pb::Customer {
         owner: owner(&listed.office),
         team: team(&listed.office),
         relations: Vec::new(),
+        erasure: None,
+        restriction: None,
+    }
+}
+
+fn restriction(restriction: &Restriction) -> Option<pb::Restriction> {
+    Some(pb::Restriction {
+        reason: wire::restriction_reason(restriction.reason?).into(),
+        since_time: restriction.since.map(timestamp::to_proto),
+    })
+}
+
+/// That somebody was erased.
+pub(super) fn erasure(erasure: &Erasure) -> pb::Erasure {
+    pb::Erasure {
+        reason: wire::erasure_reason(erasure.reason).into(),
+        erased_time: Some(timestamp::to_proto(erasure.at)),
     }
 }
 

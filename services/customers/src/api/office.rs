@@ -70,6 +70,10 @@ impl Api {
             .map_err(|error| from_rejection(error, Refusal::Customer))?;
         let stream = Stream::of_customer(&request.tenant, employee);
         let owner = self.log.load::<Customer>(&stream).await?.state;
+        if owner.erasure().is_some() {
+            let party = employee;
+            return Err(CommandError::Rejected(Refusal::PartyErased { party }));
+        }
         match owner.registration().map(|owner| owner.affiliation) {
             Some(Affiliation::Internal) => {}
             Some(Affiliation::External) => {

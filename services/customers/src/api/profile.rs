@@ -2,7 +2,7 @@
 
 use aggregate::CustomerId;
 use contracts::customers::v1 as pb;
-use event_log::{CommandError, Decision, Request, Stream};
+use event_log::{CommandError, Decision, Request};
 use service::{Caller, status::Violations};
 use tonic::Status;
 
@@ -11,10 +11,7 @@ use super::{
     refusal::{self, Refusal, from_rejection},
     stored,
 };
-use crate::domain::{
-    Customer,
-    customer::{CustomerCommand, CustomerRejection},
-};
+use crate::domain::customer::CustomerCommand;
 
 impl Api {
     pub(super) async fn update(
@@ -56,18 +53,7 @@ impl Api {
         command: &CustomerCommand,
         seen: Option<i64>,
     ) -> Result<Decision, CommandError<Refusal>> {
-        let stream = Stream::of_customer(&request.tenant, customer);
-        let mut loaded = self.log.load::<Customer>(&stream).await?;
-        if loaded.state.registration().is_none() {
-            // Nobody has no version that could be stale.
-            return Err(CommandError::Rejected(Refusal::Customer(
-                CustomerRejection::NotRegistered,
-            )));
-        }
-        if let Some(expected) = seen.filter(|seen| *seen != loaded.version) {
-            let actual = loaded.version;
-            return Err(CommandError::Rejected(Refusal::Stale { expected, actual }));
-        }
+        let mut loaded = self.at_version(request, customer, seen).await?;
         let append = loaded
             .decide(command, request)
             .map_err(|error| from_rejection(error, Refusal::Customer))?;

@@ -24,6 +24,8 @@ pub(super) enum Refusal {
     OwnerNotInternal { employee: CustomerId },
     /// There is nobody to be related to.
     NoSuchParty { party: CustomerId },
+    /// The other customer was erased.
+    PartyErased { party: CustomerId },
     /// More customers stand in one hierarchy than are looked at.
     HierarchyTooLarge,
 }
@@ -57,6 +59,7 @@ pub(super) fn status(error: CommandError<Refusal>, customer: CustomerId) -> Stat
         Refusal::NoSuchOwner { employee: party } | Refusal::NoSuchParty { party } => {
             status::not_found("customer", &party.to_string())
         }
+        Refusal::PartyErased { party } => erased(party),
         Refusal::HierarchyTooLarge => hierarchy_too_large(customer),
         Refusal::OwnerNotInternal { employee } => status::failed_precondition(
             "OWNER_NOT_INTERNAL",
@@ -77,6 +80,8 @@ fn of_rejection(rejection: &CustomerRejection, customer: CustomerId) -> Status {
             status::already_exists("customer", &id, "CUSTOMER_EXISTS")
         }
         CustomerRejection::NotRegistered => status::not_found("customer", &id),
+        CustomerRejection::Erased => erased(customer),
+        CustomerRejection::ProcessingRestricted => forbidden("PROCESSING_RESTRICTED"),
         CustomerRejection::NameRequired(_) => forbidden("NAME_REQUIRED"),
         CustomerRejection::NoConsent(_) => forbidden("NO_CONSENT"),
         CustomerRejection::InternalBusiness => forbidden("INTERNAL_BUSINESS"),
@@ -97,6 +102,14 @@ fn of_rejection(rejection: &CustomerRejection, customer: CustomerId) -> Status {
         CustomerRejection::RelationEnded => forbidden("RELATION_ENDED"),
         CustomerRejection::RelationPermanent => forbidden("RELATION_PERMANENT"),
     }
+}
+
+fn erased(customer: CustomerId) -> Status {
+    status::failed_precondition(
+        "CUSTOMER_ERASED",
+        &format!("customer/{customer}"),
+        "the customer was erased",
+    )
 }
 
 /// More customers are related, one to the next, than are looked at.

@@ -77,6 +77,10 @@ impl Api {
             )));
         }
         let mut second = self.registered(request, relation.to).await?;
+        if second.state.erasure().is_some() {
+            let party = relation.to;
+            return Err(CommandError::Rejected(Refusal::PartyErased { party }));
+        }
         let (above, others) = self.above(request, relation, &second).await?;
         let related_kind = second.state.registration().map(|other| other.kind);
         let related_kind = related_kind.expect("somebody registered");

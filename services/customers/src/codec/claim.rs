@@ -10,35 +10,64 @@ use crate::{
 };
 
 /// Type of the event by which an identifier gets its owner.
-pub(crate) const IDENTIFIER_CLAIMED: &str = "vefa.customers.v1.IdentifierClaimed";
+pub(super) const IDENTIFIER_CLAIMED: &str = "vefa.customers.v1.IdentifierClaimed";
+
+/// Type of the event by which an identifier loses its owner.
+pub(super) const IDENTIFIER_RELEASED: &str = "vefa.customers.v1.IdentifierReleased";
+
+/// Whether an event is about a claim, and not about a customer.
+pub(crate) fn is_of_claim(event: &StoredEvent) -> bool {
+    [IDENTIFIER_CLAIMED, IDENTIFIER_RELEASED].contains(&event.type_.as_str())
+}
 
 impl Stored for IdentifierClaim {
     fn encode(event: &ClaimEvent, _: &Seal<'_>) -> Result<Encoded, SealError> {
-        let ClaimEvent::IdentifierClaimed {
-            claim,
-            customer,
-            type_,
-        } = event;
-        let message = pb::IdentifierClaimed {
-            claim_id: claim.0.to_string(),
-            customer_id: customer.to_string(),
-            r#type: wire::identifier_type(*type_).into(),
-        };
-        Ok(Encoded::v1(IDENTIFIER_CLAIMED, &message))
+        Ok(match event {
+            ClaimEvent::IdentifierClaimed {
+                claim,
+                customer,
+                type_,
+            } => Encoded::v1(
+                IDENTIFIER_CLAIMED,
+                &pb::IdentifierClaimed {
+                    claim_id: claim.0.to_string(),
+                    customer_id: customer.to_string(),
+                    r#type: wire::identifier_type(*type_).into(),
+                },
+            ),
+            ClaimEvent::IdentifierReleased {
+                claim,
+                customer,
+                type_,
+            } => Encoded::v1(
+                IDENTIFIER_RELEASED,
+                &pb::IdentifierReleased {
+                    claim_id: claim.0.to_string(),
+                    customer_id: customer.to_string(),
+                    r#type: wire::identifier_type(*type_).into(),
+                },
+            ),
+        })
     }
 
     fn decode(event: &StoredEvent, _: &SubjectCipher) -> Result<ClaimEvent, DecodeError> {
+        let claim = |text: &str| fields::uuid(event, "claim_id", text).map(ClaimId);
+        let type_ = |number| fields::known(event, "type", wire::parse_identifier_type(number));
         match (event.type_.as_str(), event.schema_version) {
             (IDENTIFIER_CLAIMED, 1) => {
                 let message: pb::IdentifierClaimed = event.message()?;
                 Ok(ClaimEvent::IdentifierClaimed {
-                    claim: ClaimId(fields::uuid(event, "claim_id", &message.claim_id)?),
+                    claim: claim(&message.claim_id)?,
                     customer: fields::customer(event, &message.customer_id)?,
-                    type_: fields::known(
-                        event,
-                        "type",
-                        wire::parse_identifier_type(message.r#type),
-                    )?,
+                    type_: type_(message.r#type)?,
+                })
+            }
+            (IDENTIFIER_RELEASED, 1) => {
+                let message: pb::IdentifierReleased = event.message()?;
+                Ok(ClaimEvent::IdentifierReleased {
+                    claim: claim(&message.claim_id)?,
+                    customer: fields::customer(event, &message.customer_id)?,
+                    type_: type_(message.r#type)?,
                 })
             }
             _ => Err(DecodeError::unknown(event)),

@@ -1,6 +1,7 @@
 //! Events of a customer. Names and identifiers are sealed.
 
 mod life;
+mod privacy;
 mod relations;
 mod snapshot;
 
@@ -38,6 +39,9 @@ pub(super) const LIFECYCLE_STAGE_CHANGED: &str = "vefa.customers.v1.LifecycleSta
 pub(super) const RELATION_ADDED: &str = "vefa.customers.v1.RelationAdded";
 pub(super) const RELATION_ENDED: &str = "vefa.customers.v1.RelationEnded";
 pub(super) const DESCENDANT_ADDED: &str = "vefa.customers.v1.DescendantAdded";
+pub(super) const PROCESSING_RESTRICTED: &str = "vefa.customers.v1.ProcessingRestricted";
+pub(super) const RESTRICTION_LIFTED: &str = "vefa.customers.v1.RestrictionLifted";
+pub(super) const CUSTOMER_ERASED: &str = "vefa.customers.v1.CustomerErased";
 
 // Names of the sealed fields: a ciphertext opens only where it was sealed.
 const GIVEN_NAME: &str = "given_name";
@@ -47,6 +51,7 @@ const VALUE: &str = "value";
 
 impl Stored for Customer {
     const SNAPSHOT: Option<Snapshot<Self>> = Some(snapshot::FORMAT);
+    const ERASURE: Option<&'static str> = Some(CUSTOMER_ERASED);
 
     fn encode(event: &CustomerEvent, seal: &Seal<'_>) -> Result<Encoded, SealError> {
         Ok(match event {
@@ -252,6 +257,36 @@ impl Stored for Customer {
                     effective_time: Some(timestamp::to_proto(lifecycle.since)),
                 },
             ),
+            CustomerEvent::ProcessingRestricted {
+                customer,
+                reason,
+                restricted_at,
+            } => Encoded::v1(
+                PROCESSING_RESTRICTED,
+                &pb::ProcessingRestricted {
+                    customer_id: customer.to_string(),
+                    reason: wire::restriction_reason(*reason).into(),
+                    restricted_time: Some(timestamp::to_proto(*restricted_at)),
+                },
+            ),
+            CustomerEvent::RestrictionLifted {
+                customer,
+                lifted_at,
+            } => Encoded::v1(
+                RESTRICTION_LIFTED,
+                &pb::RestrictionLifted {
+                    customer_id: customer.to_string(),
+                    lifted_time: Some(timestamp::to_proto(*lifted_at)),
+                },
+            ),
+            CustomerEvent::Erased { customer, erasure } => Encoded::v1(
+                CUSTOMER_ERASED,
+                &pb::CustomerErased {
+                    customer_id: customer.to_string(),
+                    reason: wire::erasure_reason(erasure.reason).into(),
+                    erased_time: Some(timestamp::to_proto(erasure.at)),
+                },
+            ),
         })
     }
 
@@ -269,6 +304,9 @@ impl Stored for Customer {
             (RELATION_ENDED, 1) => relation_ended(event),
             (DESCENDANT_ADDED, 1) => descendant_added(event),
             (LIFECYCLE_STAGE_CHANGED, 1) => lifecycle_stage_changed(event),
+            (PROCESSING_RESTRICTED, 1) => privacy::processing_restricted(event),
+            (RESTRICTION_LIFTED, 1) => privacy::restriction_lifted(event),
+            (CUSTOMER_ERASED, 1) => privacy::customer_erased(event),
             _ => Err(DecodeError::unknown(event)),
         }
     }
@@ -294,8 +332,13 @@ impl Stored for Customer {
             } => Some(*at),
             CustomerEvent::RelationAdded { relation } => Some(relation.period.start),
             CustomerEvent::RelationEnded { ended_at: at, .. }
+            | CustomerEvent::ProcessingRestricted {
+                restricted_at: at, ..
+            }
+            | CustomerEvent::RestrictionLifted { lifted_at: at, .. }
             | CustomerEvent::DescendantAdded { started_at: at, .. } => Some(*at),
             CustomerEvent::LifecycleStageChanged { lifecycle, .. } => Some(lifecycle.since),
+            CustomerEvent::Erased { erasure, .. } => Some(erasure.at),
             CustomerEvent::ProfileUpdated { .. } => None,
         }
     }

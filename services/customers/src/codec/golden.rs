@@ -12,11 +12,12 @@ use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
 use super::{
-    claim::IDENTIFIER_CLAIMED,
+    claim::{IDENTIFIER_CLAIMED, IDENTIFIER_RELEASED},
     customer::{
-        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_REGISTERED, DESCENDANT_ADDED,
-        IDENTIFIER_ADDED, LIFECYCLE_STAGE_CHANGED, OWNER_ASSIGNED, OWNER_RELEASED, PROFILE_UPDATED,
-        RELATION_ADDED, RELATION_ENDED, TEAM_ASSIGNED,
+        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_ERASED, CUSTOMER_REGISTERED,
+        DESCENDANT_ADDED, IDENTIFIER_ADDED, LIFECYCLE_STAGE_CHANGED, OWNER_ASSIGNED,
+        OWNER_RELEASED, PROCESSING_RESTRICTED, PROFILE_UPDATED, RELATION_ADDED, RELATION_ENDED,
+        RESTRICTION_LIFTED, TEAM_ASSIGNED,
     },
 };
 use crate::domain::{
@@ -24,12 +25,14 @@ use crate::domain::{
     claim::ClaimEvent,
     consent::{Channel, ConsentScope, Grant, LegalBasis, Purpose},
     customer::{CustomerEvent, OwnedIdentifier},
+    erasure::{Erasure, ErasureReason},
     identifier::{ClaimId, Email, Identifier, IdentifierType},
     lifecycle::{Lifecycle, Stage},
     office::Owner,
     place::{Country, Locale, TimeZone},
     profile::{Affiliation, Change, Kind, Profile, ProfileChange},
     relation::{Period, Relation, RelationId, RelationType},
+    restriction::RestrictionReason,
 };
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0xC));
@@ -146,6 +149,54 @@ fn identifier_claimed_v1() {
     };
     let golden = include_bytes!("../../tests/golden/identifier_claimed.v1.bin");
     is_golden::<IdentifierClaim>(&event, IDENTIFIER_CLAIMED, golden);
+}
+
+#[test]
+fn identifier_released_v1() {
+    let event = ClaimEvent::IdentifierReleased {
+        claim: CLAIM,
+        customer: CUSTOMER,
+        type_: IdentifierType::Email,
+    };
+    let golden = include_bytes!("../../tests/golden/identifier_released.v1.bin");
+    is_golden::<IdentifierClaim>(&event, IDENTIFIER_RELEASED, golden);
+}
+
+fn restricted() -> CustomerEvent {
+    CustomerEvent::ProcessingRestricted {
+        customer: CUSTOMER,
+        reason: RestrictionReason::LegalClaims,
+        restricted_at: AT,
+    }
+}
+
+#[test]
+fn processing_restricted_v1() {
+    let golden = include_bytes!("../../tests/golden/processing_restricted.v1.bin");
+    is_golden::<Customer>(&restricted(), PROCESSING_RESTRICTED, golden);
+}
+
+#[test]
+fn restriction_lifted_v1() {
+    let event = CustomerEvent::RestrictionLifted {
+        customer: CUSTOMER,
+        lifted_at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/restriction_lifted.v1.bin");
+    is_golden::<Customer>(&event, RESTRICTION_LIFTED, golden);
+}
+
+#[test]
+fn customer_erased_v1() {
+    let event = CustomerEvent::Erased {
+        customer: CUSTOMER,
+        erasure: Erasure {
+            reason: ErasureReason::SubjectRequest,
+            at: AT,
+        },
+    };
+    let golden = include_bytes!("../../tests/golden/customer_erased.v1.bin");
+    is_golden::<Customer>(&event, CUSTOMER_ERASED, golden);
 }
 
 #[test]
@@ -378,6 +429,7 @@ fn a_customer_is_kept_as_ever() {
             to: OTHER,
             ended_at: AT + time::Duration::DAY,
         },
+        &restricted(),
     ]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
     testing::snapshot::assert_golden_snapshot(&customer, &folder);
@@ -418,7 +470,9 @@ fn every_event_of_the_contract_has_its_golden_files() {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     testing::golden::assert_complete("vefa.customers.v1", &golden, AT, |event| {
         match event.type_.as_str() {
-            IDENTIFIER_CLAIMED => IdentifierClaim::decode(event, &cipher()).map(drop),
+            IDENTIFIER_CLAIMED | IDENTIFIER_RELEASED => {
+                IdentifierClaim::decode(event, &cipher()).map(drop)
+            }
             _ => Customer::decode(event, &cipher()).map(drop),
         }
     });

@@ -18,12 +18,21 @@ impl IdentifierClaim {
     }
 }
 
-/// Claims the identifier for a customer.
+/// What may be asked of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ClaimCommand {
+    /// Claims the identifier.
+    Claim(ClaimIdentifier),
+    /// Gives it up, if it is this customer's.
+    Release(ClaimIdentifier),
+}
+
+/// The identifier and the customer that a claim is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClaimIdentifier {
     /// The claim.
     pub(crate) claim: ClaimId,
-    /// Who wants it.
+    /// Who wants it, or gives it up.
     pub(crate) customer: CustomerId,
     /// What it is.
     pub(crate) type_: IdentifierType,
@@ -41,6 +50,15 @@ pub(crate) enum ClaimEvent {
         /// What it is.
         type_: IdentifierType,
     },
+    /// The identifier has no owner any more.
+    IdentifierReleased {
+        /// The claim.
+        claim: ClaimId,
+        /// Who owned it.
+        customer: CustomerId,
+        /// What it is.
+        type_: IdentifierType,
+    },
 }
 
 /// Another customer owns the identifier.
@@ -50,25 +68,36 @@ pub(crate) struct IdentifierTaken;
 
 impl Aggregate for IdentifierClaim {
     const TYPE: &'static str = "identifier_claim";
-    type Command = ClaimIdentifier;
+    type Command = ClaimCommand;
     type Event = ClaimEvent;
     type Rejection = IdentifierTaken;
 
-    fn decide(&self, command: &ClaimIdentifier) -> Result<Vec<ClaimEvent>, IdentifierTaken> {
-        match self.owner {
-            Some(owner) if owner == command.customer => Ok(Vec::new()),
-            Some(_) => Err(IdentifierTaken),
-            None => Ok(vec![ClaimEvent::IdentifierClaimed {
-                claim: command.claim,
-                customer: command.customer,
-                type_: command.type_,
-            }]),
+    fn decide(&self, command: &ClaimCommand) -> Result<Vec<ClaimEvent>, IdentifierTaken> {
+        match command {
+            ClaimCommand::Claim(of) => match self.owner {
+                Some(owner) if owner == of.customer => Ok(Vec::new()),
+                Some(_) => Err(IdentifierTaken),
+                None => Ok(vec![ClaimEvent::IdentifierClaimed {
+                    claim: of.claim,
+                    customer: of.customer,
+                    type_: of.type_,
+                }]),
+            },
+            ClaimCommand::Release(of) if self.owner == Some(of.customer) => {
+                Ok(vec![ClaimEvent::IdentifierReleased {
+                    claim: of.claim,
+                    customer: of.customer,
+                    type_: of.type_,
+                }])
+            }
+            ClaimCommand::Release(_) => Ok(Vec::new()),
         }
     }
 
     fn evolve(&mut self, event: &ClaimEvent) {
         match event {
             ClaimEvent::IdentifierClaimed { customer, .. } => self.owner = Some(*customer),
+            ClaimEvent::IdentifierReleased { .. } => self.owner = None,
         }
     }
 }
@@ -80,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    fn claim_for(customer: u128) -> ClaimIdentifier {
+    fn of(customer: u128) -> ClaimIdentifier {
         ClaimIdentifier {
             claim: ClaimId(Uuid::from_u128(9)),
             customer: CustomerId(Uuid::from_u128(customer)),
@@ -88,13 +117,34 @@ mod tests {
         }
     }
 
+    fn claim_for(customer: u128) -> ClaimCommand {
+        ClaimCommand::Claim(of(customer))
+    }
+
+    fn release_by(customer: u128) -> ClaimCommand {
+        ClaimCommand::Release(of(customer))
+    }
+
     fn claimed_by(customer: u128) -> ClaimEvent {
         let ClaimIdentifier {
             claim,
             customer,
             type_,
-        } = claim_for(customer);
+        } = of(customer);
         ClaimEvent::IdentifierClaimed {
+            claim,
+            customer,
+            type_,
+        }
+    }
+
+    fn released_by(customer: u128) -> ClaimEvent {
+        let ClaimIdentifier {
+            claim,
+            customer,
+            type_,
+        } = of(customer);
+        ClaimEvent::IdentifierReleased {
             claim,
             customer,
             type_,
@@ -121,5 +171,28 @@ mod tests {
         given::<IdentifierClaim>([claimed_by(1)])
             .when(claim_for(2))
             .then_rejected(IdentifierTaken);
+    }
+
+    #[test]
+    fn what_its_owner_gave_up_anybody_may_claim() {
+        given::<IdentifierClaim>([claimed_by(1)])
+            .when(release_by(1))
+            .then([released_by(1)]);
+        given::<IdentifierClaim>([claimed_by(1), released_by(1)])
+            .when(claim_for(2))
+            .then([claimed_by(2)]);
+    }
+
+    #[test]
+    fn nobody_gives_up_what_another_owns() {
+        for owner in [
+            vec![],
+            vec![claimed_by(2)],
+            vec![claimed_by(1), released_by(1)],
+        ] {
+            given::<IdentifierClaim>(owner)
+                .when(release_by(1))
+                .then_nothing();
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! The customer: registration, profile, identifiers, consents, stage of life, and who looks after it.
 
 mod command;
+mod erasure;
 mod event;
 mod life;
 mod relations;
+mod restriction;
 
 use std::collections::BTreeMap;
 
@@ -17,11 +19,13 @@ pub(crate) use event::{CustomerEvent, CustomerRejection, OwnedIdentifier};
 use super::{
     Label,
     consent::{ConsentChange, ConsentHistory, ConsentScope, Grant, Turn},
+    erasure::Erasure,
     identifier::ClaimId,
     lifecycle::Lifecycle,
     office::Office,
     profile::{Affiliation, Kind, Profile, ProfileChange},
     relation::Relation,
+    restriction::Restriction,
 };
 
 /// A customer.
@@ -35,6 +39,8 @@ pub(crate) struct Customer {
     lifecycle: Option<Lifecycle>,
     office: Office,
     relations: Vec<Relation>,
+    erasure: Option<Erasure>,
+    restriction: Restriction,
 }
 
 /// What was fixed when the customer was registered.
@@ -52,6 +58,7 @@ pub(crate) struct Registration {
 
 impl Customer {
     /// The customer that these parts make: what folding the stream would give.
+    #[expect(clippy::too_many_arguments, reason = "a part for each field")]
     pub(crate) fn of(
         registration: Option<Registration>,
         profile: Profile,
@@ -60,6 +67,8 @@ impl Customer {
         lifecycle: Option<Lifecycle>,
         office: Office,
         relations: Vec<Relation>,
+        erasure: Option<Erasure>,
+        restriction: Restriction,
     ) -> Self {
         Self {
             registration,
@@ -69,6 +78,8 @@ impl Customer {
             lifecycle,
             office,
             relations,
+            erasure,
+            restriction,
         }
     }
 
@@ -109,10 +120,16 @@ impl Customer {
         &self.office
     }
 
+    /// Somebody of whom something can be told.
     fn registered(&self) -> Result<&Registration, CustomerRejection> {
-        self.registration
+        let registration = self
+            .registration
             .as_ref()
-            .ok_or(CustomerRejection::NotRegistered)
+            .ok_or(CustomerRejection::NotRegistered)?;
+        match self.erasure {
+            None => Ok(registration),
+            Some(_) => Err(CustomerRejection::Erased),
+        }
     }
 
     fn owns(&self, claim: ClaimId) -> bool {
@@ -157,8 +174,7 @@ impl Customer {
         }
         let mut profile = self.profile.clone();
         change.apply(&mut profile);
-        // Somebody without a name was erased; that is no reason to refuse what else is changed.
-        if self.profile.names(kind) && !profile.names(kind) {
+        if !profile.names(kind) {
             return Err(CustomerRejection::NameRequired(kind));
         }
         Ok(vec![CustomerEvent::ProfileUpdated { customer, change }])
@@ -283,6 +299,9 @@ impl Aggregate for Customer {
             CustomerCommand::ChangeStage { stage, reason, at } => {
                 self.change_stage(*stage, reason.as_ref(), *at)
             }
+            CustomerCommand::Restrict { reason, at } => self.restrict(*reason, *at),
+            CustomerCommand::LiftRestriction { at } => self.lift_restriction(*at),
+            CustomerCommand::Erase(erasure) => self.erase(*erasure),
         }
     }
 
@@ -347,6 +366,23 @@ impl Aggregate for Customer {
             CustomerEvent::LifecycleStageChanged { lifecycle, .. } => {
                 self.lifecycle = Some(lifecycle.clone());
             }
+            CustomerEvent::ProcessingRestricted {
+                reason,
+                restricted_at,
+                ..
+            } => {
+                self.restriction = Restriction {
+                    reason: Some(*reason),
+                    since: Some(*restricted_at),
+                };
+            }
+            CustomerEvent::RestrictionLifted { lifted_at, .. } => {
+                self.restriction = Restriction {
+                    reason: None,
+                    since: Some(*lifted_at),
+                };
+            }
+            CustomerEvent::Erased { erasure, .. } => self.wipe(*erasure),
         }
     }
 }

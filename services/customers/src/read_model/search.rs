@@ -48,7 +48,10 @@ impl Changes {
             | CustomerEvent::RelationAdded { .. }
             | CustomerEvent::RelationEnded { .. }
             | CustomerEvent::DescendantAdded { .. }
-            | CustomerEvent::LifecycleStageChanged { .. } => {}
+            | CustomerEvent::LifecycleStageChanged { .. }
+            | CustomerEvent::ProcessingRestricted { .. }
+            | CustomerEvent::RestrictionLifted { .. }
+            | CustomerEvent::Erased { .. } => {}
         }
     }
 
@@ -80,13 +83,19 @@ impl Changes {
     }
 }
 
-/// Removes all by which these customers are found: what erasing them has to call, once for all three tables.
+/// Removes all by which somebody who was erased is found; tells how many rows of which table went.
 pub(super) async fn wipe(
     connection: &mut PgConnection,
-    keys: &BTreeSet<Key>,
-) -> Result<(), sqlx::Error> {
-    replace_names(connection, keys, &BTreeSet::new()).await?;
-    delete_blocks(connection, keys).await
+    key: &Key,
+) -> Result<[(&'static str, u64); 2], sqlx::Error> {
+    let key = BTreeSet::from([key.clone()]);
+    Ok([
+        ("customer_block", delete_blocks(connection, &key).await?),
+        (
+            "customer_name",
+            replace_names(connection, &key, &BTreeSet::new()).await?,
+        ),
+    ])
 }
 
 /// The block of customers whose names sound like this: the first given and the last family name, or the first two words of a business.

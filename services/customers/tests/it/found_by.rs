@@ -1,11 +1,10 @@
 //! The rows by which customers are found: they follow from the log alone, and go with whom they are about.
 
 use contracts::customers::v1 as pb;
-use time::{OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
 use crate::{
-    requests::{addition, ayse, consent, email, external, phone, register, registration, update},
+    requests::{addition, ayse, email, erase, external, phone, register, registration, update},
     stack::Stack,
 };
 
@@ -16,7 +15,6 @@ const TABLES: [&str; 4] = [
     "name_segment",
     "customer_block",
 ];
-const FIRST: OffsetDateTime = datetime!(2024-01-01 00:00 UTC);
 
 /// Customers with names and identifiers that change, some of them back to what they were.
 async fn populate(stack: &Stack) -> Vec<String> {
@@ -50,6 +48,9 @@ async fn populate(stack: &Stack) -> Vec<String> {
                 .await
                 .unwrap();
         }
+        if number % 10 == 9 {
+            client.erase_customer(erase(&id)).await.unwrap();
+        }
         ids.push(id);
     }
     ids
@@ -62,6 +63,8 @@ async fn rebuilt_from_zero_or_applied_twice_the_rows_are_the_same() {
     stack.applied(PROJECTION, stack.events().await).await;
     let before = stack.dump(&TABLES).await;
     assert!(before.iter().all(|rows| rows.len() >= 30), "{before:#?}");
+    let erased = before[0].iter().filter(|row| !row.contains("Yılmaz"));
+    assert_eq!(erased.count(), 3);
     // What nobody is called any more is not kept.
     assert!(
         !before[2].iter().any(|row| row.contains("ozturk")),
@@ -86,7 +89,7 @@ async fn rebuilt_from_zero_or_applied_twice_the_rows_are_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_found_whose_key_was_destroyed() {
+async fn nobody_is_found_who_was_erased() {
     let stack = Stack::start().await;
     let mut client = stack.client();
     let secret = pb::Profile {
@@ -127,23 +130,7 @@ async fn nobody_is_found_whose_key_was_destroyed() {
         "{words}"
     );
 
-    let id = Uuid::parse_str(&gone).unwrap();
-    let stack = stack
-        .restart(async |stack| {
-            let destroyed =
-                sqlx::query("update subject_key set wrapped_key = null where subject = $1")
-                    .bind(id)
-                    .execute(&stack.pool)
-                    .await
-                    .unwrap();
-            assert_eq!(destroyed.rows_affected(), 1);
-        })
-        .await;
-    stack
-        .client()
-        .record_consent(consent(&gone, FIRST))
-        .await
-        .unwrap();
+    client.erase_customer(erase(&gone)).await.unwrap();
     stack.applied(PROJECTION, stack.events().await).await;
     for table in ["customer_name", "customer_block"] {
         let rows = stack.rows(table).await.join("\n");

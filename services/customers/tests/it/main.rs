@@ -3,12 +3,14 @@
 
 mod consents;
 mod duplicates;
+mod erasure;
 mod filters;
 mod found_by;
 mod history;
 mod identifiers;
 mod lifecycle;
 mod list;
+mod log_service;
 mod office;
 mod privacy;
 mod profiles;
@@ -17,6 +19,7 @@ mod registration;
 mod relations;
 mod repeats;
 mod requests;
+mod restriction;
 mod searches;
 mod stack;
 mod validation;

@@ -10,8 +10,9 @@ use uuid::Uuid;
 use crate::{
     requests::{
         add_relation, addition, assign_owner, assign_team, ayse, by_name, change_stage, consent,
-        duplicates_of, email, end_relation, external, list_changes, moment, phone, register,
-        registration, release_owner, tckn, update, vkn, walk, withdrawal,
+        duplicates_of, email, end_relation, erase, external, lift, list_changes, moment, phone,
+        receipt, register, registration, release_owner, restrict, tckn, update, vkn, walk,
+        withdrawal,
     },
     stack::{Client, Stack},
 };
@@ -120,6 +121,23 @@ macro_rules! each_call {
             let $call = $client.walk_relations(walk($id, refers));
             $check
         }
+        {
+            let claims = pb::RestrictionReason::LegalClaims;
+            let $call = $client.restrict_processing(restrict($id, claims));
+            $check
+        }
+        {
+            let $call = $client.lift_restriction(lift($id));
+            $check
+        }
+        {
+            let $call = $client.erase_customer(erase($id));
+            $check
+        }
+        {
+            let $call = $client.get_erasure_receipt(receipt($id));
+            $check
+        }
     }};
 }
 
@@ -137,6 +155,9 @@ async fn nobody_calls_without_a_token_or_the_scope() {
     let write = reader.register_customer(registration());
     refused(&stack, Code::PermissionDenied, "SCOPE_MISSING", write).await;
     let mut writer = stack.client_of("demo", &["customers.write"]);
+    // What cannot be taken back takes more than to write.
+    let erasure = writer.erase_customer(erase(&id));
+    refused(&stack, Code::PermissionDenied, "SCOPE_MISSING", erasure).await;
     let read = writer.get_customer(pb::GetCustomerRequest {
         customer_id: id,
         as_of: None,

@@ -233,6 +233,38 @@ pub(crate) fn walk(customer_id: &str, r#type: pb::RelationType) -> pb::WalkRelat
     }
 }
 
+pub(crate) fn erase(customer_id: &str) -> pb::EraseCustomerRequest {
+    pb::EraseCustomerRequest {
+        customer_id: customer_id.to_owned(),
+        reason: pb::ErasureReason::SubjectRequest.into(),
+        ..pb::EraseCustomerRequest::default()
+    }
+}
+
+pub(crate) fn receipt(customer_id: &str) -> pb::GetErasureReceiptRequest {
+    pb::GetErasureReceiptRequest {
+        customer_id: customer_id.to_owned(),
+    }
+}
+
+pub(crate) fn restrict(
+    customer_id: &str,
+    reason: pb::RestrictionReason,
+) -> pb::RestrictProcessingRequest {
+    pb::RestrictProcessingRequest {
+        customer_id: customer_id.to_owned(),
+        reason: reason.into(),
+        ..pb::RestrictProcessingRequest::default()
+    }
+}
+
+pub(crate) fn lift(customer_id: &str) -> pb::LiftRestrictionRequest {
+    pb::LiftRestrictionRequest {
+        customer_id: customer_id.to_owned(),
+        ..pb::LiftRestrictionRequest::default()
+    }
+}
+
 pub(crate) fn by_name(name: &str) -> pb::SearchCustomersRequest {
     pb::SearchCustomersRequest {
         query: Some(pb::search_customers_request::Query::Name(name.to_owned())),

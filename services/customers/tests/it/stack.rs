@@ -1,6 +1,9 @@
 //! The service under test. It asks nobody and follows nobody.
 
-use contracts::customers::v1::customers_service_client::CustomersServiceClient;
+use contracts::{
+    common::v1::log_service_client::LogServiceClient,
+    customers::v1::customers_service_client::CustomersServiceClient,
+};
 use service::{Config, GroundError, ServiceName};
 use testing::stack::{Authorized, Peers, UnderTest};
 use tokio::net::TcpListener;
@@ -8,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) type Stack = testing::stack::Stack<Customers>;
 pub(crate) type Client = CustomersServiceClient<Authorized>;
+pub(crate) type LogClient = LogServiceClient<Authorized>;
 
 pub(crate) struct Customers;
 

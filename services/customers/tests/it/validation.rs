@@ -8,8 +8,8 @@ use tonic::Code;
 use crate::{
     requests::{
         add_relation, addition, assign_owner, assign_team, ayse, business, change_stage, consent,
-        email, employee, end_relation, get, register, registration, release_owner, update,
-        withdrawal,
+        email, employee, end_relation, get, lift, register, registration, release_owner, restrict,
+        update, withdrawal,
     },
     stack::Stack,
 };
@@ -47,6 +47,9 @@ async fn every_command_can_be_checked_without_a_trace() {
     let firm = register(&mut client, business("Yılmaz A.Ş.")).await;
     let id = register(&mut client, registration()).await;
     let then = service::clock::now() - Duration::days(1);
+    let claims = pb::RestrictionReason::LegalClaims;
+    as_it_would_be!(stack, client, restrict_processing, restrict(&id, claims));
+    as_it_would_be!(stack, client, lift_restriction, lift(&id));
     as_it_would_be!(stack, client, register_customer, registration());
     as_it_would_be!(
         stack,

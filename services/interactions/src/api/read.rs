@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{Api, message, parse};
 use crate::{
     codec::{self, Interaction},
+    known_customers::Known,
     read_model::{self, Place, Timeline},
 };
 
@@ -100,7 +101,10 @@ impl Api {
             read_model::page(self.log.pool(), &caller.tenant, customer, after, size + 1)
                 .await
                 .map_err(command::database)?;
-        if entries.is_empty() && first_page && !self.is_customer(&caller.tenant, customer).await? {
+        if entries.is_empty()
+            && first_page
+            && self.known(&caller.tenant, customer).await? == Known::No
+        {
             return Err(status::not_found("customer", &customer.to_string()));
         }
         let more = entries.len() > size as usize;

@@ -6,7 +6,7 @@ use testing::{refusal::refused, stack::TENANT};
 use tonic::Code;
 
 use crate::{
-    peer::append_registered,
+    peer::{append_erased, append_registered},
     requests::{FIRST, purchase, record, touch, touchpoint},
     stack::Stack,
 };
@@ -29,6 +29,26 @@ async fn a_customer_of_whom_the_log_told_is_not_asked_for() {
     let call = record(&mut other, purchase(customer, "1"));
     refused(&stack, Code::FailedPrecondition, "UNKNOWN_CUSTOMER", call).await;
     assert_eq!(stack.customers.asked(), 1);
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_of_somebody_who_was_erased() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let customer = append_registered(&stack.customers_log, TENANT, FIRST).await;
+    stack.rows_once("known_customer", 1).await;
+    append_erased(&stack.customers_log, TENANT, customer, FIRST).await;
+    let rows = stack.rows_once("wiped", 2).await;
+    assert!(rows.iter().any(|row| row.contains("data_key")), "{rows:?}");
+    let call = record(&mut client, purchase(customer, "1"));
+    refused(&stack, Code::FailedPrecondition, "CUSTOMER_ERASED", call).await;
+    let call = touch(&mut client, touchpoint(customer, "1"));
+    refused(&stack, Code::FailedPrecondition, "CUSTOMER_ERASED", call).await;
+    // Nor is a key made for somebody who had none.
+    let keys = stack.rows_once("subject_key", 1).await;
+    assert!(keys[0].contains(&customer.to_string()), "{keys:?}");
+    assert_eq!(stack.customers.asked(), 0);
     stack.stop().await;
 }
 

@@ -72,6 +72,7 @@ pub(crate) async fn append_registered(
             occurred_at: at,
         }],
         new_key: None,
+        erases: false,
     };
     let appends = vec![
         append(
@@ -91,6 +92,36 @@ pub(crate) async fn append_registered(
 
 fn not_part_of_the_test<T>() -> Result<Response<T>, Status> {
     Err(Status::unimplemented("not part of the test"))
+}
+
+/// Appends to the customers log what erasing a registered customer appends.
+pub(crate) async fn append_erased(
+    log: &EventLog,
+    tenant: &str,
+    customer: CustomerId,
+    at: OffsetDateTime,
+) {
+    let tenant = TenantId::parse(tenant).unwrap();
+    let erased = pb::CustomerErased {
+        customer_id: customer.to_string(),
+        reason: pb::ErasureReason::SubjectRequest.into(),
+        erased_time: Some(timestamp::to_proto(at)),
+    };
+    let append = Append {
+        stream: Stream::of_customer(&tenant, customer).without_subject(),
+        expected_version: 1,
+        events: vec![NewEvent {
+            event_id: Uuid::now_v7(),
+            type_: "vefa.customers.v1.CustomerErased",
+            schema_version: 1,
+            payload: erased.encode_to_vec().into(),
+            metadata: bytes::Bytes::new(),
+            occurred_at: at,
+        }],
+        new_key: None,
+        erases: false,
+    };
+    testing::log::append(log, at, vec![append]).await;
 }
 
 #[tonic::async_trait]
@@ -196,6 +227,34 @@ impl CustomersService for Customers {
         &self,
         _: Request<pb::EndRelationRequest>,
     ) -> Result<Response<pb::EndRelationResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn restrict_processing(
+        &self,
+        _: Request<pb::RestrictProcessingRequest>,
+    ) -> Result<Response<pb::RestrictProcessingResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn lift_restriction(
+        &self,
+        _: Request<pb::LiftRestrictionRequest>,
+    ) -> Result<Response<pb::LiftRestrictionResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn erase_customer(
+        &self,
+        _: Request<pb::EraseCustomerRequest>,
+    ) -> Result<Response<pb::EraseCustomerResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn get_erasure_receipt(
+        &self,
+        _: Request<pb::GetErasureReceiptRequest>,
+    ) -> Result<Response<pb::GetErasureReceiptResponse>, Status> {
         not_part_of_the_test()
     }
 

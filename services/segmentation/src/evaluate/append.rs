@@ -45,6 +45,7 @@ pub(super) async fn append(
             expected_version,
             events: encoded(subject, events, now)?,
             new_key: None,
+            erases: false,
         });
     }
     let write = Write {

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use aggregate::CustomerId;
-use contracts::customers::v1::{CustomerKind, CustomerRegistered, ProfileUpdated};
-use event_log::{DecodeError, Projection, ProjectionError, StoredEvent, Table};
+use contracts::customers::v1::{CustomerErased, CustomerKind, CustomerRegistered, ProfileUpdated};
+use event_log::{
+    DecodeError, Projection, ProjectionError, StoredEvent, Subject, Table, erase, note_wiped,
+};
 use sqlx::PgConnection;
 
 use super::{Touch, evaluate_late, evaluate_touched, given, moment, uuid};
@@ -17,10 +19,12 @@ use crate::{
 
 const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 const PROFILE_UPDATED: &str = "vefa.customers.v1.ProfileUpdated";
+const CUSTOMER_ERASED: &str = "vefa.customers.v1.CustomerErased";
 /// What else happens to customers; no rule looks at it.
-const IRRELEVANT: [&str; 11] = [
+const IRRELEVANT: [&str; 14] = [
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
+    "vefa.customers.v1.IdentifierReleased",
     "vefa.customers.v1.ConsentRecorded",
     "vefa.customers.v1.ConsentWithdrawn",
     "vefa.customers.v1.OwnerAssigned",
@@ -30,6 +34,8 @@ const IRRELEVANT: [&str; 11] = [
     "vefa.customers.v1.RelationAdded",
     "vefa.customers.v1.RelationEnded",
     "vefa.customers.v1.DescendantAdded",
+    "vefa.customers.v1.ProcessingRestricted",
+    "vefa.customers.v1.RestrictionLifted",
 ];
 
 /// Keeps the rows of `customer_fact`, and evaluates whoever is new or changed.
@@ -40,6 +46,7 @@ pub(crate) struct CustomerFacts;
 struct Batch<'a> {
     registered: BTreeMap<Key, Profile>,
     changed: BTreeMap<Key, ProfileChange>,
+    erased: Vec<Subject>,
     touches: Vec<Touch<'a>>,
 }
 
@@ -50,6 +57,7 @@ impl<'a> Batch<'a> {
             match (event.type_.as_str(), event.schema_version) {
                 (CUSTOMER_REGISTERED, 1) => batch.register(event)?,
                 (PROFILE_UPDATED, 1) => batch.change(event)?,
+                (CUSTOMER_ERASED, 1) => batch.erase(event)?,
                 (type_, 1) if IRRELEVANT.contains(&type_) => {}
                 _ => return Err(DecodeError::unknown(event)),
             }
@@ -79,6 +87,24 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Who was erased leaves every segment, and no rule looks at it any more.
+    fn erase(&mut self, event: &'a StoredEvent) -> Result<(), DecodeError> {
+        let message: CustomerErased = event.message()?;
+        let customer = CustomerId(uuid(event, "customer_id", &message.customer_id)?);
+        self.erased.push(Subject {
+            tenant: event.tenant.clone(),
+            customer,
+        });
+        self.touches.push(Touch {
+            event,
+            customer,
+            backfill: false,
+            gone: true,
+            changes: Which::All,
+        });
+        Ok(())
+    }
+
     fn change(&mut self, event: &'a StoredEvent) -> Result<(), DecodeError> {
         let message: ProfileUpdated = event.message()?;
         let customer = CustomerId(uuid(event, "customer_id", &message.customer_id)?);
@@ -105,6 +131,7 @@ impl<'a> Batch<'a> {
             event,
             customer,
             backfill: false,
+            gone: false,
             changes,
         });
     }
@@ -113,6 +140,12 @@ impl<'a> Batch<'a> {
     async fn write(self, connection: &mut PgConnection) -> Result<Vec<Touch<'a>>, ProjectionError> {
         facts::register(connection, self.registered).await?;
         facts::change_profiles(connection, self.changed).await?;
+        // What is bought is counted on; whose it was nobody can tell any more.
+        erase(connection, &self.erased).await?;
+        for subject in self.erased {
+            let rows = facts::forget(connection, &subject).await?;
+            note_wiped(connection, "customer_fact", &[(subject, rows)]).await?;
+        }
         Ok(self.touches)
     }
 }

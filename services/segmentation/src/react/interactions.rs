@@ -130,6 +130,7 @@ impl<'a> Batch<'a> {
             event,
             customer,
             backfill,
+            gone: false,
             changes: Which::Changed(changes),
         });
         (event.partition, event.tenant.clone(), customer)

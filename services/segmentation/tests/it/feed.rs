@@ -45,6 +45,7 @@ fn fact(stream: Stream, version: i64, type_: &'static str, message: &impl prost:
             occurred_at: service::clock::now(),
         }],
         new_key: None,
+        erases: false,
     };
     Fact { event_id, append }
 }
@@ -65,6 +66,22 @@ pub(crate) fn registered_in(tenant_name: &str, customer: CustomerId, country: &s
 
 pub(crate) fn registered(customer: CustomerId) -> Fact {
     registered_in(TENANT, customer, "TR")
+}
+
+/// A customer is erased. `version` is that of the customer's stream before.
+pub(crate) fn erased(customer: CustomerId, version: i64) -> Fact {
+    let message = customers::CustomerErased {
+        customer_id: customer.to_string(),
+        reason: customers::ErasureReason::SubjectRequest.into(),
+        erased_time: Some(timestamp::to_proto(service::clock::now())),
+    };
+    let stream = Stream::of_customer(&tenant(TENANT), customer);
+    fact(
+        stream,
+        version,
+        "vefa.customers.v1.CustomerErased",
+        &message,
+    )
 }
 
 /// A customer moves to another country; an empty one is cleared. `version` is that of the customer's stream before.

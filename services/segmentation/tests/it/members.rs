@@ -70,6 +70,46 @@ async fn an_event_moves_whom_it_touches_and_is_named_as_the_cause() {
 }
 
 #[tokio::test]
+async fn whoever_is_erased_leaves_every_segment_and_enters_none() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let (customer, bystander) = (stack.register().await, stack.register().await);
+    let everybody = define(&mut client, "everybody", "true").await;
+    let silent = define(&mut client, "silent", "purchases.count() == 0").await;
+    for segment in [&everybody, &silent] {
+        let both = [customer, bystander].into();
+        assert_eq!(members(&stack, &mut client, segment).await, both);
+    }
+    let erasure = feed::erased(customer, 1);
+    let event = erasure.event_id;
+    stack.feed(&stack.customers, &[erasure]).await;
+    let left = Moved::new(customer, false, 1, MembershipCause::Event).by(event);
+    for segment in [&everybody, &silent] {
+        assert!(moved(&stack, segment, 3).await.contains(&left));
+        assert_eq!(
+            members(&stack, &mut client, segment).await,
+            [bystander].into()
+        );
+    }
+    // What is bought later is counted, and moves nobody.
+    let at = clock::now() - Duration::hours(1);
+    let buyers = define(&mut client, "buyers", "purchases.count() > 0").await;
+    stack.record(purchased(customer, at, 500)).await;
+    let bought = stack.record(purchased(bystander, at, 500)).await;
+    let entered = Moved::new(bystander, true, 1, MembershipCause::Event).by(bought);
+    assert_eq!(moved(&stack, &buyers, 1).await, [entered]);
+    let wiped: Vec<(String, i64)> =
+        sqlx::query_as("select what, rows from wiped where subject = $1 order by what")
+            .bind(customer.0)
+            .fetch_all(&stack.pool)
+            .await
+            .unwrap();
+    let expected = [("customer_fact", 1), ("data_key", 0), ("snapshot", 0)];
+    assert_eq!(wiped, expected.map(|(what, rows)| (what.to_owned(), rows)));
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn a_purchase_that_arrives_before_its_customer_counts_when_the_customer_arrives() {
     let stack = Stack::start().await;
     let mut client = stack.client();
@@ -215,6 +255,7 @@ async fn append_definition(stack: &Stack, id: Uuid) {
             occurred_at: clock::now(),
         }],
         new_key: None,
+        erases: false,
     };
     testing::log::append(&log, clock::now(), vec![append]).await;
     log.close().await;

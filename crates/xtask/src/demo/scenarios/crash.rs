@@ -104,7 +104,7 @@ async fn kill_9_of_any_process_in_the_middle_of_an_import_loses_nothing_and_doub
 async fn check_with_doctor(world: &World) -> anyhow::Result<()> {
     let (healthy, said) = world.stack.doctor()?;
     assert!(healthy, "{said}");
-    assert_eq!(said.lines().count(), 4 * 10, "{said}");
+    assert_eq!(said.lines().count(), 4 * 11, "{said}");
     let mut connection = PgConnection::connect(&world.stack.databases.customers).await?;
     sqlx::query("update event set event_id = gen_random_uuid() where (partition, position) in (
             select partition, position from log_head where position > 0 order by partition limit 1)")

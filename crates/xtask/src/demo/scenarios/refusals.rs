@@ -1,6 +1,6 @@
 //! Bad input over the real processes: a precise answer, and no event anywhere.
 
-mod requests;
+pub(super) mod requests;
 
 use contracts::campaigns::v1::ListCampaignsRequest;
 use contracts::customers::v1::GetCustomerRequest;

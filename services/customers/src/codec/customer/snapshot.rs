@@ -14,19 +14,21 @@ use crate::{
         Customer, Label, Name, Reference,
         consent::{ConsentChange, ConsentHistory, ConsentScope, Grant, Turn},
         customer::{OwnedIdentifier, Registration},
+        erasure::Erasure,
         identifier::{ClaimId, Identifier},
         lifecycle::Lifecycle,
         office::{Office, Owner},
         place::{Country, Locale, TimeZone},
         profile::Profile,
         relation::{Period, Relation, RelationId},
+        restriction::Restriction,
     },
     wire,
 };
 
 /// Any change of the messages below, or of what events make of a customer, raises the version.
 pub(super) const FORMAT: Snapshot<Customer> = Snapshot {
-    schema_version: 1,
+    schema_version: 3,
     encode: |customer| KeptCustomer::from(customer).encode_to_vec(),
     decode: |bytes| KeptCustomer::decode(bytes).ok()?.customer(),
 };
@@ -47,6 +49,10 @@ struct KeptCustomer {
     office: KeptOffice,
     #[prost(message, repeated, tag = "7")]
     relations: Vec<KeptRelation>,
+    #[prost(message, optional, tag = "8")]
+    erasure: Option<KeptErasure>,
+    #[prost(message, required, tag = "9")]
+    restriction: KeptRestriction,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -164,6 +170,23 @@ struct KeptRelation {
     end: Option<Timestamp>,
 }
 
+#[derive(Clone, PartialEq, prost::Message)]
+struct KeptRestriction {
+    /// None where processing is not restricted.
+    #[prost(int32, optional, tag = "1")]
+    reason: Option<i32>,
+    #[prost(message, optional, tag = "2")]
+    since: Option<Timestamp>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct KeptErasure {
+    #[prost(int32, tag = "1")]
+    reason: i32,
+    #[prost(message, optional, tag = "2")]
+    at: Option<Timestamp>,
+}
+
 impl From<&Customer> for KeptCustomer {
     fn from(customer: &Customer) -> Self {
         Self {
@@ -180,6 +203,11 @@ impl From<&Customer> for KeptCustomer {
             lifecycle: customer.lifecycle().map(Into::into),
             office: customer.office().into(),
             relations: customer.relations().iter().map(Into::into).collect(),
+            erasure: customer.erasure().map(|erasure| KeptErasure {
+                reason: wire::erasure_reason(erasure.reason).into(),
+                at: Some(timestamp::to_proto(erasure.at)),
+            }),
+            restriction: customer.restriction().into(),
         }
     }
 }
@@ -212,7 +240,40 @@ impl KeptCustomer {
                 .into_iter()
                 .map(KeptRelation::relation)
                 .collect::<Option<_>>()?,
+            match self.erasure {
+                None => None,
+                Some(erasure) => Some(Erasure {
+                    reason: wire::parse_erasure_reason(erasure.reason)?,
+                    at: moment(erasure.at)?,
+                }),
+            },
+            self.restriction.restriction()?,
         ))
+    }
+}
+
+impl From<&Restriction> for KeptRestriction {
+    fn from(restriction: &Restriction) -> Self {
+        let Restriction { reason, since } = restriction;
+        Self {
+            reason: reason.map(|reason| wire::restriction_reason(reason).into()),
+            since: since.map(timestamp::to_proto),
+        }
+    }
+}
+
+impl KeptRestriction {
+    fn restriction(self) -> Option<Restriction> {
+        Some(Restriction {
+            reason: match self.reason {
+                None => None,
+                Some(reason) => Some(wire::parse_restriction_reason(reason)?),
+            },
+            since: match self.since {
+                None => None,
+                Some(since) => Some(moment(Some(since))?),
+            },
+        })
     }
 }
 

@@ -8,11 +8,13 @@ use time::OffsetDateTime;
 use crate::domain::{
     Label,
     consent::{ConsentScope, Grant},
+    erasure::Erasure,
     identifier::{ClaimId, Identifier},
     lifecycle::Stage,
     office::Owner,
     profile::{Affiliation, Kind, Profile, ProfileChange},
     relation::{Relation, RelationId},
+    restriction::RestrictionReason,
 };
 
 /// What may be asked.
@@ -95,6 +97,20 @@ pub(crate) enum CustomerCommand {
         /// When.
         at: OffsetDateTime,
     },
+    /// Restricts processing.
+    Restrict {
+        /// Why.
+        reason: RestrictionReason,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Lifts the restriction of processing.
+    LiftRestriction {
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Lets everything personal go.
+    Erase(Erasure),
 }
 
 /// Makes somebody a customer. Identifiers that are named twice count once.

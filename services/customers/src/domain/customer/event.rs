@@ -7,11 +7,13 @@ use uuid::Uuid;
 use crate::domain::{
     Label,
     consent::{ConsentScope, Grant},
+    erasure::Erasure,
     identifier::{ClaimId, Identifier, IdentifierType},
     lifecycle::{Lifecycle, Stage},
     office::Owner,
     profile::{Affiliation, Kind, Profile, ProfileChange},
     relation::{Relation, RelationId, RelationType},
+    restriction::RestrictionReason,
 };
 
 /// What can have happened to a customer.
@@ -137,6 +139,29 @@ pub(crate) enum CustomerEvent {
         /// The stage now.
         lifecycle: Lifecycle,
     },
+    /// What is known of the customer may be kept, and not be processed.
+    ProcessingRestricted {
+        /// Whose.
+        customer: CustomerId,
+        /// Why.
+        reason: RestrictionReason,
+        /// Since when.
+        restricted_at: OffsetDateTime,
+    },
+    /// Processing is no longer restricted.
+    RestrictionLifted {
+        /// Whose.
+        customer: CustomerId,
+        /// Since when.
+        lifted_at: OffsetDateTime,
+    },
+    /// Everything personal of the customer went.
+    Erased {
+        /// Whose.
+        customer: CustomerId,
+        /// Why and when.
+        erasure: Erasure,
+    },
 }
 
 /// An identifier that a customer owns.
@@ -159,6 +184,12 @@ pub(crate) enum CustomerRejection {
     /// There is no such customer.
     #[error("there is no such customer")]
     NotRegistered,
+    /// The customer was erased.
+    #[error("the customer was erased")]
+    Erased,
+    /// What is known must be kept.
+    #[error("processing is restricted: what is known must be kept until that is lifted")]
+    ProcessingRestricted,
     /// The customer would be left without a name.
     #[error("{}", match .0 {
         Kind::Person => "a person needs a given or a family name",

@@ -112,7 +112,7 @@ impl Customer {
 }
 
 /// What is told comes after what was told before it, so that the order in the stream is that in which it happened.
-fn in_order(
+pub(super) fn in_order(
     at: OffsetDateTime,
     earlier: impl IntoIterator<Item = OffsetDateTime>,
 ) -> Result<(), CustomerRejection> {

@@ -70,7 +70,10 @@ impl Customer {
         id: RelationId,
         at: OffsetDateTime,
     ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
-        self.registered()?;
+        // Also of somebody who was erased: the other of the two goes on.
+        if self.registration.is_none() {
+            return Err(CustomerRejection::NotRegistered);
+        }
         let mut relations = self.relations.iter();
         let relation = relations
             .find(|relation| relation.id == id)
@@ -101,9 +104,13 @@ impl Customer {
         &self,
         relation: &Relation,
     ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
-        let customer = self.registered()?.customer;
+        // Also of somebody who was erased: those below and above go on.
+        let registration = self
+            .registration
+            .as_ref()
+            .ok_or(CustomerRejection::NotRegistered)?;
         Ok(vec![CustomerEvent::DescendantAdded {
-            customer,
+            customer: registration.customer,
             relation: relation.id,
             type_: relation.type_,
             descendant: relation.from,

@@ -7,12 +7,14 @@ use super::*;
 use crate::domain::{
     Label, Name,
     consent::{Channel, LegalBasis, Purpose},
+    erasure::ErasureReason,
     identifier::{Email, Identifier},
     lifecycle::Stage,
     office::Owner,
     place::{Country, Locale},
     profile::Change,
     relation::{Period, RelationId, RelationType},
+    restriction::RestrictionReason,
 };
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(1));
@@ -258,17 +260,6 @@ fn a_business_keeps_its_legal_name() {
 }
 
 #[test]
-fn an_erased_person_has_no_name_to_keep() {
-    let change = ProfileChange {
-        locale: Change::Set(Some(Locale::parse("de").unwrap())),
-        ..ProfileChange::default()
-    };
-    given::<Customer>([registered_as(Kind::Person, Profile::default())])
-        .when(CustomerCommand::UpdateProfile(change.clone()))
-        .then([updated(change)]);
-}
-
-#[test]
 fn an_identifier_is_added_once() {
     let add = CustomerCommand::AddIdentifier {
         identifier: email(1),
@@ -463,12 +454,35 @@ fn happening() -> impl Strategy<Value = CustomerEvent> {
             },
         }
     });
+    let restricted = (any::<bool>(), 0_i64..5).prop_map(|(is_lifted, at)| {
+        if is_lifted {
+            CustomerEvent::RestrictionLifted {
+                customer: CUSTOMER,
+                lifted_at: day(at),
+            }
+        } else {
+            CustomerEvent::ProcessingRestricted {
+                customer: CUSTOMER,
+                reason: RestrictionReason::LegalClaims,
+                restricted_at: day(at),
+            }
+        }
+    });
+    let erased = (0_i64..5).prop_map(|at| CustomerEvent::Erased {
+        customer: CUSTOMER,
+        erasure: Erasure {
+            reason: ErasureReason::RetentionExpired,
+            at: day(at),
+        },
+    });
     let recorded = (scope(), any::<u8>(), 0_i64..5, maybe_event());
     let withdrawn = (scope(), 0_i64..5, maybe_event());
     prop_oneof![
         profile,
         looked_after,
         lived,
+        restricted,
+        erased,
         related,
         (any::<u128>(), 0_i64..5).prop_map(|(claim, at)| email_added(claim, at)),
         recorded.prop_map(|(scope, wording, at, event_id)| {

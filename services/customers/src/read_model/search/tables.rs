@@ -31,12 +31,12 @@ impl<'a> Customers<'a> {
     }
 }
 
-/// Leaves these customers with these rotations and no others, and no words that nobody has any more.
+/// Leaves these customers with these rotations and no others, and no words that nobody has any more. Tells how many rotations went.
 pub(super) async fn replace_names(
     connection: &mut PgConnection,
     keys: &BTreeSet<Key>,
     wanted: &BTreeSet<(Key, String)>,
-) -> Result<(), sqlx::Error> {
+) -> Result<u64, sqlx::Error> {
     let of = Customers::of(keys);
     let stay = Customers::of(wanted.iter().map(|(key, _)| key));
     let rotations: Vec<&str> = wanted
@@ -72,14 +72,15 @@ pub(super) async fn replace_names(
         .await?;
     }
     let mut words = BTreeSet::new();
-    for row in gone {
+    for row in &gone {
         let rotation: String = row.try_get("rotation")?;
         let (word, _) = rotation.split_once(' ').unwrap_or((&rotation, ""));
         let partition: i16 = row.try_get("partition")?;
         let tenant: String = row.try_get("tenant")?;
         words.insert((partition, tenant, word.to_owned()));
     }
-    delete_unused_words(connection, &words).await
+    delete_unused_words(connection, &words).await?;
+    Ok(gone.len() as u64)
 }
 
 /// Removes the words that nobody of their partition has.
@@ -180,11 +181,11 @@ pub(super) async fn replace_blocks(
     Ok(())
 }
 
-/// Leaves these customers without a block.
+/// Leaves these customers without a block; tells how many they had.
 pub(super) async fn delete_blocks(
     connection: &mut PgConnection,
     keys: &BTreeSet<Key>,
-) -> Result<(), sqlx::Error> {
+) -> Result<u64, sqlx::Error> {
     let of = Customers::of(keys);
     sqlx::query(
         "delete from customer_block b using unnest($1::smallint[], $2::text[], $3::uuid[]) as gone (partition, tenant, customer_id)
@@ -194,6 +195,6 @@ pub(super) async fn delete_blocks(
     .bind(of.tenants)
     .bind(of.ids)
     .execute(connection)
-    .await?;
-    Ok(())
+    .await
+    .map(|gone| gone.rows_affected())
 }

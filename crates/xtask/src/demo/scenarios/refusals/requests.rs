@@ -19,15 +19,15 @@ use crate::demo::import;
 const ID: &str = "00004";
 const DAY: Date = date!(1997 - 01 - 01);
 
-pub(super) fn registration() -> RegisterCustomerRequest {
+pub(in crate::demo::scenarios) fn registration() -> RegisterCustomerRequest {
     import::registration(ID, DAY)
 }
 
-pub(super) fn consent(customer_id: &str) -> RecordConsentRequest {
+pub(in crate::demo::scenarios) fn consent(customer_id: &str) -> RecordConsentRequest {
     import::consent(ID, customer_id.to_owned(), DAY)
 }
 
-pub(super) async fn record(
+pub(in crate::demo::scenarios) async fn record(
     clients: &Clients,
     purchase: Purchase,
 ) -> Result<Response<RecordPurchaseResponse>, Status> {
@@ -38,7 +38,7 @@ pub(super) async fn record(
 }
 
 /// The answer to a row of an import that is refused.
-pub(super) async fn import_row(
+pub(in crate::demo::scenarios) async fn import_row(
     clients: &Clients,
     purchase: Purchase,
 ) -> anyhow::Result<(Code, String)> {
@@ -53,7 +53,7 @@ pub(super) async fn import_row(
     Ok((answer.code.into(), answer.message))
 }
 
-pub(super) fn purchase(line: u32, customer_id: &str) -> Purchase {
+pub(in crate::demo::scenarios) fn purchase(line: u32, customer_id: &str) -> Purchase {
     let row = Row {
         line,
         customer: ID.to_owned(),
@@ -64,7 +64,7 @@ pub(super) fn purchase(line: u32, customer_id: &str) -> Purchase {
     import::purchase(&row, customer_id.to_owned())
 }
 
-pub(super) fn segment(name: &str, rule: &str) -> DefineSegmentRequest {
+pub(in crate::demo::scenarios) fn segment(name: &str, rule: &str) -> DefineSegmentRequest {
     DefineSegmentRequest {
         request_id: String::new(),
         name: name.to_owned(),
@@ -72,7 +72,7 @@ pub(super) fn segment(name: &str, rule: &str) -> DefineSegmentRequest {
     }
 }
 
-pub(super) fn campaign(segment_id: &str) -> CreateCampaignRequest {
+pub(in crate::demo::scenarios) fn campaign(segment_id: &str) -> CreateCampaignRequest {
     CreateCampaignRequest {
         name: "Theirs".to_owned(),
         goal: GoalKind::Loyalty.into(),
@@ -90,6 +90,6 @@ pub(super) fn campaign(segment_id: &str) -> CreateCampaignRequest {
     clippy::disallowed_methods,
     reason = "a caller from outside has the machine's clock and no other"
 )]
-pub(super) fn now() -> time::OffsetDateTime {
+pub(in crate::demo::scenarios) fn now() -> time::OffsetDateTime {
     time::OffsetDateTime::now_utc()
 }
