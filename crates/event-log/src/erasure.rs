@@ -4,7 +4,7 @@
 //! other. A key that is destroyed leaves a tombstone and is not made anew, also where the subject never had one.
 
 use aggregate::{CustomerId, Partition, TenantId};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{AssertSqlSafe, PgConnection, PgExecutor};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -68,8 +68,9 @@ pub async fn erase(connection: &mut PgConnection, subjects: &[Subject]) -> Resul
          from unnest($1::smallint[], $2::text[], $3::uuid[]) as t (partition, tenant, subject)
          on conflict (partition, tenant, subject) do update set wrapped_key = null, destroyed_at = excluded.destroyed_at
             where subject_key.wrapped_key is not null";
-    note(connection, subjects, DATA_KEY, COUNT_KEYS).await?;
-    note(connection, subjects, SNAPSHOT, DELETE_SNAPSHOTS).await?;
+    note(connection, subjects, DATA_KEY, COUNT_KEYS.to_owned()).await?;
+    let delete_snapshots = delete_rows(SNAPSHOT, "stream_id");
+    note(connection, subjects, SNAPSHOT, delete_snapshots).await?;
     if broken::erasure() {
         return Ok(());
     }
@@ -91,28 +92,55 @@ const COUNT_KEYS: &str = "with subject as (
      from subject t left join subject_key k using (partition, tenant, subject)
      group by t.partition, t.tenant, t.subject
      on conflict do nothing";
-const DELETE_SNAPSHOTS: &str = "with subject as (
-        select * from unnest($1::smallint[], $2::text[], $3::uuid[]) as t (partition, tenant, subject)
-     ), gone as (
-        delete from snapshot s using subject t
-        where s.partition = t.partition and s.tenant = t.tenant and s.stream_id = t.subject
-        returning t.partition, t.tenant, t.subject
-     )
-     insert into wiped (partition, tenant, subject, what, rows, wiped_at)
-     select t.partition, t.tenant, t.subject, $4, count(g.subject), now()
-     from subject t left join gone g using (partition, tenant, subject)
-     group by t.partition, t.tenant, t.subject
-     on conflict do nothing";
+
+/// Deletes the rows of a table that are about the subjects, who stand in `column` of it, and notes how many went of each.
+fn delete_rows(table: &'static str, column: &'static str) -> String {
+    format!(
+        "with subject as (
+            select * from unnest($1::smallint[], $2::text[], $3::uuid[]) as t (partition, tenant, subject)
+         ), gone as (
+            delete from {table} r using subject t
+            where r.partition = t.partition and r.tenant = t.tenant and r.{column} = t.subject
+            returning t.partition, t.tenant, t.subject
+         )
+         insert into wiped (partition, tenant, subject, what, rows, wiped_at)
+         select t.partition, t.tenant, t.subject, $4, count(g.subject), now()
+         from subject t left join gone g using (partition, tenant, subject)
+         group by t.partition, t.tenant, t.subject
+         on conflict do nothing"
+    )
+}
+
+/// Deletes what these tables hold of these subjects (by partition, tenant and `customer_id`) within the caller's transaction, and notes for
+/// the receipt how many rows of each went. What was noted first stands.
+///
+/// # Errors
+/// When the database fails.
+pub async fn wipe(
+    connection: &mut PgConnection,
+    tables: &[&'static str],
+    subjects: &[Subject],
+) -> Result<(), sqlx::Error> {
+    if subjects.is_empty() {
+        return Ok(());
+    }
+    for table in tables {
+        let statement = delete_rows(table, "customer_id");
+        note(connection, subjects, table, statement).await?;
+    }
+    Ok(())
+}
 
 /// Runs a statement that counts something of each subject and notes it.
 async fn note(
     connection: &mut PgConnection,
     subjects: &[Subject],
     what: &str,
-    statement: &'static str,
+    statement: String,
 ) -> Result<(), sqlx::Error> {
     let (partitions, tenants, ids) = columns(subjects);
-    sqlx::query(statement)
+    // Names of tables and columns are constants of ours.
+    sqlx::query(AssertSqlSafe(statement))
         .bind(partitions)
         .bind(tenants)
         .bind(ids)

@@ -41,7 +41,7 @@ pub use checkpoint::{Checkpoint, Checkpoints};
 pub use codec::{DecodeError, Encoded, Stored};
 pub use command::{CommandError, Committed, Decision, IdempotencyKey, Loaded, Request};
 pub use epoch::{Fork, History};
-pub use erasure::{Subject, Wiped, erase, note_wiped};
+pub use erasure::{Subject, Wiped, erase, note_wiped, wipe};
 pub use error::LogError;
 pub use event::{Append, NewEvent, StoredEvent, Stream, Write, Written};
 pub use keys::{FileKeyService, KeyError, KeyService, Keys, NewSubjectKey};

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use aggregate::{CustomerId, Partition, TenantId};
 use contracts::customers::v1::{ConsentRecorded, ConsentWithdrawn, CustomerErased};
 use event_log::{
-    DecodeError, Projection, ProjectionError, StoredEvent, Subject, Table, erase, note_wiped,
-    timestamp,
+    DecodeError, Projection, ProjectionError, StoredEvent, Subject, Table, erase, timestamp, wipe,
 };
 use prost_types::Timestamp;
 use sqlx::{PgConnection, PgPool};
@@ -205,41 +204,10 @@ impl Projection for ConsentsProjection {
         columns.write(connection).await?;
         // Behind what they agreed to in the same batch.
         erase(connection, &erased).await?;
-        for subject in erased {
-            for (table, statement) in FORGET {
-                let rows = forget(connection, &subject, statement).await?;
-                note_wiped(connection, table, &[(subject.clone(), rows)]).await?;
-            }
-        }
+        // Without a row there is no consent, so that the gate lets nobody contact whoever was erased.
+        wipe(connection, &["consent", "restriction"], &erased).await?;
         Ok(())
     }
-}
-
-/// Without a row there is no consent, so that the gate lets nobody contact whoever was erased.
-const FORGET: [(&str, &str); 2] = [
-    (
-        "consent",
-        "delete from consent where partition = $1 and tenant = $2 and customer_id = $3",
-    ),
-    (
-        "restriction",
-        "delete from restriction where partition = $1 and tenant = $2 and customer_id = $3",
-    ),
-];
-
-async fn forget(
-    connection: &mut PgConnection,
-    subject: &Subject,
-    statement: &'static str,
-) -> Result<u64, sqlx::Error> {
-    let partition = Partition::of_customer(&subject.tenant, subject.customer);
-    let gone = sqlx::query(statement)
-        .bind(i16::from(partition.number()))
-        .bind(subject.tenant.as_str())
-        .bind(subject.customer.0)
-        .execute(connection)
-        .await?;
-    Ok(gone.rows_affected())
 }
 
 impl Columns {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use aggregate::CustomerId;
 use contracts::customers::v1::{CustomerErased, CustomerKind, CustomerRegistered, ProfileUpdated};
 use event_log::{
-    DecodeError, Projection, ProjectionError, StoredEvent, Subject, Table, erase, note_wiped,
+    DecodeError, Projection, ProjectionError, StoredEvent, Subject, Table, erase, wipe,
 };
 use sqlx::PgConnection;
 
@@ -142,10 +142,7 @@ impl<'a> Batch<'a> {
         facts::change_profiles(connection, self.changed).await?;
         // What is bought is counted on; whose it was nobody can tell any more.
         erase(connection, &self.erased).await?;
-        for subject in self.erased {
-            let rows = facts::forget(connection, &subject).await?;
-            note_wiped(connection, "customer_fact", &[(subject, rows)]).await?;
-        }
+        wipe(connection, &["customer_fact"], &self.erased).await?;
         Ok(self.touches)
     }
 }

@@ -1,7 +1,6 @@
 //! Rows of facts: the profiles, purchases and touchpoints that rules and models look at. One statement for each table and batch.
 
 use aggregate::{CustomerId, Partition, TenantId};
-use event_log::Subject;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -103,23 +102,6 @@ pub(crate) async fn register(
     .execute(connection)
     .await?;
     Ok(())
-}
-
-/// Takes away the profile of somebody who was erased; tells how many rows went.
-pub(crate) async fn forget(
-    connection: &mut PgConnection,
-    subject: &Subject,
-) -> Result<u64, sqlx::Error> {
-    let partition = Partition::of_customer(&subject.tenant, subject.customer);
-    let gone = sqlx::query(
-        "delete from customer_fact where partition = $1 and tenant = $2 and customer_id = $3",
-    )
-    .bind(i16::from(partition.number()))
-    .bind(subject.tenant.as_str())
-    .bind(subject.customer.0)
-    .execute(connection)
-    .await?;
-    Ok(gone.rows_affected())
 }
 
 /// Changes the profiles of customers who are there.
