@@ -39,7 +39,7 @@ pub(crate) const ACTOR: &str = "service:segmentation";
 
 /// Whom to evaluate and why.
 #[derive(Clone, Debug)]
-pub(crate) struct Subject {
+pub(crate) struct Evaluation {
     tenant: TenantId,
     customer: CustomerId,
     partition: Partition,
@@ -49,7 +49,7 @@ pub(crate) struct Subject {
     gone: bool,
 }
 
-impl Subject {
+impl Evaluation {
     pub(crate) fn new(
         tenant: &TenantId,
         customer: CustomerId,
@@ -95,7 +95,7 @@ impl Subject {
     }
 }
 
-/// Evaluates the subjects (each customer once), appends what changes and moves the rows. A customer whose registration has not arrived
+/// Makes these evaluations (one of each customer at most), appends what changes and moves the rows. A customer whose registration has not arrived
 /// is not evaluated; the registration will. Returns how many events were appended.
 ///
 /// # Errors
@@ -103,26 +103,29 @@ impl Subject {
 pub(crate) async fn evaluate(
     connection: &mut PgConnection,
     now: OffsetDateTime,
-    subjects: &[Subject],
+    evaluations: &[Evaluation],
     which: &Which,
 ) -> Result<usize, ProjectionError> {
-    let mut by_tenant: BTreeMap<&TenantId, Vec<&Subject>> = BTreeMap::new();
-    for subject in subjects {
-        by_tenant.entry(&subject.tenant).or_default().push(subject);
+    let mut by_tenant: BTreeMap<&TenantId, Vec<&Evaluation>> = BTreeMap::new();
+    for evaluation in evaluations {
+        by_tenant
+            .entry(&evaluation.tenant)
+            .or_default()
+            .push(evaluation);
     }
-    lock(connection, subjects).await?;
+    lock(connection, evaluations).await?;
     let mut changes = Vec::new();
-    for (tenant, subjects) in &by_tenant {
-        changes.extend(changes_of_tenant(connection, now, tenant, subjects, which).await?);
+    for (tenant, evaluations) in &by_tenant {
+        changes.extend(changes_of_tenant(connection, now, tenant, evaluations, which).await?);
     }
     // One append for all tenants: the heads of partitions are locked in one order.
     let events = append::append(connection, now, &changes).await?;
     let memberships: Vec<Happened> = changes
         .iter()
-        .flat_map(|(subject, events)| {
+        .flat_map(|(evaluation, events)| {
             events
                 .iter()
-                .map(|event| subject.happened(now, event.clone()))
+                .map(|event| evaluation.happened(now, event.clone()))
         })
         .filter(|happened| !matches!(happened.event, StandingEvent::Scored(_)))
         .collect();
@@ -131,12 +134,15 @@ pub(crate) async fn evaluate(
 }
 
 /// Locks the customers in the order of their keys, whoever evaluates them and why.
-async fn lock(connection: &mut PgConnection, subjects: &[Subject]) -> Result<(), sqlx::Error> {
+async fn lock(
+    connection: &mut PgConnection,
+    evaluations: &[Evaluation],
+) -> Result<(), sqlx::Error> {
     let (mut partitions, mut tenants, mut customers) = (Vec::new(), Vec::new(), Vec::new());
-    for subject in subjects {
-        partitions.push(i16::from(subject.partition.number()));
-        tenants.push(subject.tenant.as_str());
-        customers.push(subject.customer.0);
+    for evaluation in evaluations {
+        partitions.push(i16::from(evaluation.partition.number()));
+        tenants.push(evaluation.tenant.as_str());
+        customers.push(evaluation.customer.0);
     }
     for statement in [
         "insert into customer_due (partition, tenant, customer_id)
@@ -159,14 +165,14 @@ async fn lock(connection: &mut PgConnection, subjects: &[Subject]) -> Result<(),
     Ok(())
 }
 
-type Changes<'a> = Vec<(&'a Subject, Vec<StandingEvent>)>;
+type Changes<'a> = Vec<(&'a Evaluation, Vec<StandingEvent>)>;
 
 /// What changes for the customers of one tenant. Scores are written already, because rules look at them.
 async fn changes_of_tenant<'a>(
     connection: &mut PgConnection,
     now: OffsetDateTime,
     tenant: &TenantId,
-    subjects: &[&'a Subject],
+    evaluations: &[&'a Evaluation],
     which: &Which,
 ) -> Result<Changes<'a>, ProjectionError> {
     let all = parsed(segments::all(&mut *connection, tenant).await?)?;
@@ -174,23 +180,26 @@ async fn changes_of_tenant<'a>(
         .iter()
         .filter(|(row, rule)| which.means(row.segment, rule))
         .collect();
-    let fit: Option<FitId> = subjects
+    let fit: Option<FitId> = evaluations
         .iter()
-        .find_map(|subject| subject.score.as_ref())
+        .find_map(|evaluation| evaluation.score.as_ref())
         .map(|score| score.fit);
     if meant.is_empty() && fit.is_none() {
         return Ok(Vec::new());
     }
-    let customers: Vec<CustomerId> = subjects.iter().map(|subject| subject.customer).collect();
+    let customers: Vec<CustomerId> = evaluations
+        .iter()
+        .map(|evaluation| evaluation.customer)
+        .collect();
     let segment_ids: Vec<SegmentId> = meant.iter().map(|(row, _)| row.segment).collect();
     let mut standings =
         standings::of_customers(connection, tenant, &customers, &segment_ids, fit).await?;
     let mut changes = Vec::new();
     let mut scored = Vec::new();
-    for subject in subjects {
-        let standing = standings.entry(subject.customer).or_default();
+    for evaluation in evaluations {
+        let standing = standings.entry(evaluation.customer).or_default();
         let mut events = Vec::new();
-        if let Some(score) = &subject.score {
+        if let Some(score) = &evaluation.score {
             decide(
                 standing,
                 &StandingCommand::Score(score.clone()),
@@ -200,9 +209,9 @@ async fn changes_of_tenant<'a>(
         scored.extend(
             events
                 .iter()
-                .map(|event| subject.happened(now, event.clone())),
+                .map(|event| evaluation.happened(now, event.clone())),
         );
-        changes.push((*subject, events));
+        changes.push((*evaluation, events));
     }
     standings::apply(connection, &scored).await?;
     if meant.is_empty() {
@@ -211,16 +220,16 @@ async fn changes_of_tenant<'a>(
     let rules: Vec<&Rule> = meant.iter().map(|(_, rule)| &**rule).collect();
     let mut answers = statement::answers(connection, tenant, now, &customers, &rules).await?;
     let mut dues = Vec::new();
-    for (subject, events) in &mut changes {
-        let answer = answers.remove(&subject.customer);
+    for (evaluation, events) in &mut changes {
+        let answer = answers.remove(&evaluation.customer);
         dues.push((
-            subject.partition,
-            subject.customer,
+            evaluation.partition,
+            evaluation.customer,
             answer.as_ref().and_then(|answer| answer.next_due),
         ));
         let matches = match answer {
             Some(answer) => answer.matches,
-            None if subject.gone => vec![false; meant.len()],
+            None if evaluation.gone => vec![false; meant.len()],
             None => continue,
         };
         let verdicts = meant.iter().zip(matches).map(|((row, _), member)| Verdict {
@@ -229,11 +238,11 @@ async fn changes_of_tenant<'a>(
             member,
         });
         let place = StandingCommand::Place {
-            customer: subject.customer,
+            customer: evaluation.customer,
             verdicts: verdicts.collect(),
-            cause: subject.cause,
+            cause: evaluation.cause,
         };
-        let standing = standings.entry(subject.customer).or_default();
+        let standing = standings.entry(evaluation.customer).or_default();
         decide(standing, &place, events);
     }
     // What only some rules said does not tell that the others have nothing due.

@@ -17,7 +17,7 @@ pub(crate) use interactions::InteractionFacts;
 
 use crate::{
     domain::Cause,
-    evaluate::{self, ACTOR, Subject, Which},
+    evaluate::{self, ACTOR, Evaluation, Which},
     progress::{self, Behind},
 };
 
@@ -79,13 +79,13 @@ async fn evaluate_all(
         let which = touches
             .iter()
             .fold(Which::none(), |which, touch| which.and(&touch.changes));
-        evaluate::evaluate(connection, clock::now(), &subjects(touches), &which).await?;
+        evaluate::evaluate(connection, clock::now(), &evaluations(touches), &which).await?;
     }
     Ok(())
 }
 
 /// Each customer once, with the last event that was not history as the cause; where all were, the last of them.
-fn subjects(touches: &[&Touch<'_>]) -> Vec<Subject> {
+fn evaluations(touches: &[&Touch<'_>]) -> Vec<Evaluation> {
     let mut last: BTreeMap<(&TenantId, CustomerId), &Touch<'_>> = BTreeMap::new();
     let mut gone = BTreeSet::new();
     for touch in touches {
@@ -107,11 +107,11 @@ fn subjects(touches: &[&Touch<'_>]) -> Vec<Subject> {
             } else {
                 Cause::Event(event.event_id)
             };
-            let subject = Subject::new(tenant, customer, cause, metadata(event));
+            let evaluation = Evaluation::new(tenant, customer, cause, metadata(event));
             if gone.contains(&(tenant, customer)) {
-                subject.gone()
+                evaluation.gone()
             } else {
-                subject
+                evaluation
             }
         })
         .collect()
@@ -189,9 +189,9 @@ mod tests {
                 changes: Which::All,
             })
             .collect();
-        let subjects = subjects(&touches.iter().collect::<Vec<_>>());
-        assert_eq!(subjects.len(), 1);
-        subjects[0].cause
+        let evaluations = evaluations(&touches.iter().collect::<Vec<_>>());
+        assert_eq!(evaluations.len(), 1);
+        evaluations[0].cause
     }
 
     #[test]

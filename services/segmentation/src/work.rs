@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{FitId, SegmentId},
-    evaluate::{self, ACTOR, Subject, Which},
+    evaluate::{self, ACTOR, Evaluation, Which},
     progress::Behind,
     read_model,
 };
@@ -156,16 +156,20 @@ impl Worker {
     }
 
     /// Evaluates some customers in a transaction of its own.
-    async fn evaluate(&self, subjects: &[Subject], which: Which) -> Result<Step, ProjectionError> {
+    async fn evaluate(
+        &self,
+        evaluations: &[Evaluation],
+        which: Which,
+    ) -> Result<Step, ProjectionError> {
         let mut transaction = self.log.pool().begin().await?;
         let behind = Behind::read(&mut transaction, None).await?;
-        if subjects
+        if evaluations
             .iter()
-            .any(|subject| behind.holds_up(subject.partition()))
+            .any(|evaluation| behind.holds_up(evaluation.partition()))
         {
             return Ok(Step::HeldUp);
         }
-        evaluate::evaluate(&mut transaction, clock::now(), subjects, &which).await?;
+        evaluate::evaluate(&mut transaction, clock::now(), evaluations, &which).await?;
         transaction.commit().await?;
         self.log.notify_appended();
         Ok(Step::Done)

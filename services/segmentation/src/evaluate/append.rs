@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Subject;
+use super::Evaluation;
 use crate::domain::{Standing, StandingEvent};
 
 /// Appends the events of each customer to the customer's stream; returns how many there were. The customers are locked, so that nobody
@@ -21,7 +21,7 @@ use crate::domain::{Standing, StandingEvent};
 pub(super) async fn append(
     connection: &mut PgConnection,
     now: OffsetDateTime,
-    changes: &[(&Subject, Vec<StandingEvent>)],
+    changes: &[(&Evaluation, Vec<StandingEvent>)],
 ) -> Result<usize, ProjectionError> {
     let changes: Vec<_> = changes
         .iter()
@@ -30,20 +30,24 @@ pub(super) async fn append(
     if changes.is_empty() {
         return Ok(0);
     }
-    let heads = heads(connection, changes.iter().map(|(subject, _)| *subject)).await?;
+    let heads = heads(
+        connection,
+        changes.iter().map(|(evaluation, _)| *evaluation),
+    )
+    .await?;
     let mut appended = 0;
     let mut appends = Vec::with_capacity(changes.len());
-    for (subject, events) in changes {
+    for (evaluation, events) in changes {
         appended += events.len();
-        let stream = Stream::of_customer(&subject.tenant, subject.customer).without_subject();
+        let stream = Stream::of_customer(&evaluation.tenant, evaluation.customer).without_subject();
         let expected_version = heads
-            .get(&(subject.tenant.as_str(), stream.id.0))
+            .get(&(evaluation.tenant.as_str(), stream.id.0))
             .copied()
             .unwrap_or(0);
         appends.push(Append {
             stream,
             expected_version,
-            events: encoded(subject, events, now)?,
+            events: encoded(evaluation, events, now)?,
             new_key: None,
             erases: false,
         });
@@ -59,12 +63,12 @@ pub(super) async fn append(
 }
 
 fn encoded(
-    subject: &Subject,
+    evaluation: &Evaluation,
     events: &[StandingEvent],
     now: OffsetDateTime,
 ) -> Result<Vec<NewEvent>, LogError> {
-    let cipher = SubjectCipher::none(&subject.tenant);
-    let metadata = Bytes::from(subject.metadata.encode_to_vec());
+    let cipher = SubjectCipher::none(&evaluation.tenant);
+    let metadata = Bytes::from(evaluation.metadata.encode_to_vec());
     events
         .iter()
         .map(|event| {
@@ -85,14 +89,14 @@ fn encoded(
 /// Versions of the customers' streams, for those that exist.
 async fn heads<'a>(
     connection: &mut PgConnection,
-    subjects: impl Iterator<Item = &'a Subject>,
+    evaluations: impl Iterator<Item = &'a Evaluation>,
 ) -> Result<BTreeMap<(&'a str, Uuid), i64>, sqlx::Error> {
-    let subjects: Vec<&Subject> = subjects.collect();
+    let evaluations: Vec<&Evaluation> = evaluations.collect();
     let (mut partitions, mut tenants, mut streams) = (Vec::new(), Vec::new(), Vec::new());
-    for subject in &subjects {
-        partitions.push(i16::from(subject.partition.number()));
-        tenants.push(subject.tenant.as_str());
-        streams.push(StreamId::from(subject.customer).0);
+    for evaluation in &evaluations {
+        partitions.push(i16::from(evaluation.partition.number()));
+        tenants.push(evaluation.tenant.as_str());
+        streams.push(StreamId::from(evaluation.customer).0);
     }
     let rows: Vec<(i64, i64)> = sqlx::query_as(
         "select t.ordinal, last.version
@@ -111,8 +115,8 @@ async fn heads<'a>(
     Ok(rows
         .into_iter()
         .filter_map(|(ordinal, version)| {
-            let subject = subjects.get(usize::try_from(ordinal - 1).ok()?)?;
-            Some(((subject.tenant.as_str(), subject.customer.0), version))
+            let evaluation = evaluations.get(usize::try_from(ordinal - 1).ok()?)?;
+            Some(((evaluation.tenant.as_str(), evaluation.customer.0), version))
         })
         .collect())
 }

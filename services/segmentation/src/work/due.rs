@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Step, Worker, own_metadata};
 use crate::{
     domain::Cause,
-    evaluate::{Subject, Which},
+    evaluate::{Evaluation, Which},
     progress::Behind,
     read_model::segments::parsed_tenant,
 };
@@ -33,10 +33,10 @@ pub(super) async fn step(worker: &Worker) -> Result<Step, ProjectionError> {
         return Ok(Step::Idle);
     }
     let metadata = own_metadata();
-    let mut subjects = Vec::with_capacity(due.len());
+    let mut evaluations = Vec::with_capacity(due.len());
     for (tenant, customer) in due {
         let tenant = parsed_tenant(tenant)?;
-        subjects.push(Subject::new(
+        evaluations.push(Evaluation::new(
             &tenant,
             CustomerId(customer),
             Cause::Time,
@@ -44,5 +44,5 @@ pub(super) async fn step(worker: &Worker) -> Result<Step, ProjectionError> {
         ));
     }
     // All segments, so that what is due next is known for all of them.
-    worker.evaluate(&subjects, Which::All).await
+    worker.evaluate(&evaluations, Which::All).await
 }

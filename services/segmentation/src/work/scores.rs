@@ -6,7 +6,7 @@ use event_log::ProjectionError;
 use super::{Step, Worker, own_metadata};
 use crate::{
     domain::{self, Fit, rule::Dependencies},
-    evaluate::{Subject, Which},
+    evaluate::{Evaluation, Which},
     progress::Behind,
     read_model::{histories::histories, values},
 };
@@ -49,11 +49,11 @@ async fn score_everyone(
     });
     let metadata = own_metadata();
     for scores in scores.chunks(CUSTOMERS_MAX) {
-        let subjects: Vec<Subject> = scores
+        let evaluations: Vec<Evaluation> = scores
             .iter()
-            .map(|score| Subject::scored(tenant, score.clone(), metadata.clone()))
+            .map(|score| Evaluation::scored(tenant, score.clone(), metadata.clone()))
             .collect();
-        if worker.evaluate(&subjects, changed).await? == Step::HeldUp {
+        if worker.evaluate(&evaluations, changed).await? == Step::HeldUp {
             return Ok(Step::HeldUp);
         }
     }

@@ -6,7 +6,7 @@ use event_log::ProjectionError;
 use super::{Step, Worker, customers_after, own_metadata};
 use crate::{
     domain::Cause,
-    evaluate::{Subject, Which},
+    evaluate::{Evaluation, Which},
     progress,
     read_model::segments::{self, SegmentRow},
 };
@@ -38,12 +38,12 @@ async fn evaluate_everyone(
         let customers = customers_after(worker, tenant, last, CUSTOMERS_MAX).await?;
         let Some(next) = customers.last() else { break };
         last = Some(*next);
-        let subjects: Vec<Subject> = customers
+        let evaluations: Vec<Evaluation> = customers
             .iter()
-            .map(|customer| Subject::new(tenant, *customer, Cause::Rule, metadata.clone()))
+            .map(|customer| Evaluation::new(tenant, *customer, Cause::Rule, metadata.clone()))
             .collect();
         if worker
-            .evaluate(&subjects, Which::One(segment.segment))
+            .evaluate(&evaluations, Which::One(segment.segment))
             .await?
             == Step::HeldUp
         {
