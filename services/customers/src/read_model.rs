@@ -131,7 +131,8 @@ impl Projection for CustomerList {
                 .ok_or(event_log::LogError::Seal(SealError::Destroyed))?;
             let told = Customer::decode(event, cipher)?;
             if let CustomerEvent::Erased { .. } = &told {
-                erased.push(key.clone());
+                let (tenant, customer) = key.clone();
+                erased.push(Subject { tenant, customer });
             }
             found_by.note(&key, &told);
             match customers.get_mut(&key) {
@@ -147,14 +148,10 @@ impl Projection for CustomerList {
         }
         rows::save(connection, &customers).await?;
         found_by.save(connection, &self.log, &customers).await?;
-        for key in erased {
-            let found_by = search::wipe(connection, &key).await?;
-            let (tenant, customer) = key;
-            let subject = Subject { tenant, customer };
-            for (table, rows) in [(TABLE, 1)].into_iter().chain(found_by) {
-                note_wiped(connection, table, &[(subject.clone(), rows)]).await?;
-            }
-        }
+        let cleared: Vec<(Subject, u64)> =
+            erased.iter().map(|subject| (subject.clone(), 1)).collect();
+        note_wiped(connection, TABLE, &cleared).await?;
+        search::wipe(connection, &erased).await?;
         Ok(())
     }
 }

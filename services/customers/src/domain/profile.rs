@@ -103,6 +103,14 @@ impl ProfileChange {
         *self == Self::default()
     }
 
+    /// Whether a name changes.
+    #[must_use]
+    pub(crate) fn renames(&self) -> bool {
+        [&self.given_name, &self.family_name, &self.legal_name]
+            .into_iter()
+            .any(|name| *name != Change::default())
+    }
+
     /// Changes `profile`.
     pub(crate) fn apply(&self, profile: &mut Profile) {
         self.given_name.apply(&mut profile.given_name);

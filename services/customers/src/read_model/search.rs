@@ -5,7 +5,7 @@ mod tables;
 use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::{CustomerId, TenantId};
-use event_log::{EventLog, LogError};
+use event_log::{EventLog, LogError, Subject, note_wiped};
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
@@ -16,13 +16,15 @@ use crate::domain::{
     matching::{NameWords, loose_keys, sound},
     profile::{Kind, Profile},
 };
-use tables::{delete_blocks, insert_segments, replace_blocks, replace_names};
+use tables::{delete_names, delete_sounds, insert_blocks, insert_names, insert_segments};
 
 /// What a batch of events changes of it.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// Whose names may be others than before.
-    named: BTreeSet<Key>,
+    /// Who is new: nothing is there of them.
+    registered: BTreeSet<Key>,
+    /// Who may have other names than before.
+    renamed: BTreeSet<Key>,
     /// Who got which identifier.
     identified: Vec<(Key, Identifier)>,
 }
@@ -31,8 +33,13 @@ impl Changes {
     /// Takes note of an event.
     pub(super) fn note(&mut self, key: &Key, event: &CustomerEvent) {
         match event {
-            CustomerEvent::Registered { .. } | CustomerEvent::ProfileUpdated { .. } => {
-                self.named.insert(key.clone());
+            CustomerEvent::Registered { .. } => {
+                self.registered.insert(key.clone());
+            }
+            CustomerEvent::ProfileUpdated { change, .. } => {
+                if change.renames() && !self.registered.contains(key) {
+                    self.renamed.insert(key.clone());
+                }
             }
             CustomerEvent::IdentifierAdded { identifier, .. } => {
                 if let Some(identifier) = &identifier.identifier {
@@ -63,7 +70,7 @@ impl Changes {
         customers: &BTreeMap<Key, ListedCustomer>,
     ) -> Result<(), LogError> {
         let mut wanted = Rows::default();
-        for key in &self.named {
+        for key in self.registered.iter().chain(&self.renamed) {
             if let Some(customer) = customers.get(key) {
                 wanted.add_names(key, &customer.profile);
                 if let Some(block) = sound_block(customer.kind, &customer.profile) {
@@ -71,31 +78,32 @@ impl Changes {
                 }
             }
         }
-        replace_names(connection, &self.named, &wanted.rotations).await?;
+        delete_names(connection, &self.renamed, &wanted.rotations).await?;
+        insert_names(connection, &wanted.rotations).await?;
         insert_segments(connection, &wanted.words).await?;
         for (key, identifier) in &self.identified {
             for block in identifier_blocks(log, &key.0, identifier).await? {
                 wanted.blocks.insert((key.clone(), block));
             }
         }
-        replace_blocks(connection, &self.named, &wanted.blocks).await?;
+        delete_sounds(connection, &self.renamed, &wanted.blocks).await?;
+        insert_blocks(connection, &wanted.blocks).await?;
         Ok(())
     }
 }
 
-/// Removes all by which somebody who was erased is found; tells how many rows of which table went.
+/// Removes all by which those who were erased are found, and notes it for the receipt.
 pub(super) async fn wipe(
     connection: &mut PgConnection,
-    key: &Key,
-) -> Result<[(&'static str, u64); 2], sqlx::Error> {
-    let key = BTreeSet::from([key.clone()]);
-    Ok([
-        ("customer_block", delete_blocks(connection, &key).await?),
-        (
-            "customer_name",
-            replace_names(connection, &key, &BTreeSet::new()).await?,
-        ),
-    ])
+    erased: &[Subject],
+) -> Result<(), sqlx::Error> {
+    event_log::wipe(connection, &["customer_block"], erased).await?;
+    for subject in erased {
+        let key = BTreeSet::from([(subject.tenant.clone(), subject.customer)]);
+        let rows = delete_names(connection, &key, &BTreeSet::new()).await?;
+        note_wiped(connection, "customer_name", &[(subject.clone(), rows)]).await?;
+    }
+    Ok(())
 }
 
 /// The block of customers whose names sound like this: the first given and the last family name, or the first two words of a business.

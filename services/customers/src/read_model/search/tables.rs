@@ -31,12 +31,15 @@ impl<'a> Customers<'a> {
     }
 }
 
-/// Leaves these customers with these rotations and no others, and no words that nobody has any more. Tells how many rotations went.
-pub(super) async fn replace_names(
+/// Leaves these customers with no other rotations than these, and no words that nobody has any more. Tells how many rotations went.
+pub(super) async fn delete_names(
     connection: &mut PgConnection,
     keys: &BTreeSet<Key>,
     wanted: &BTreeSet<(Key, String)>,
 ) -> Result<u64, sqlx::Error> {
+    if keys.is_empty() {
+        return Ok(0);
+    }
     let of = Customers::of(keys);
     let stay = Customers::of(wanted.iter().map(|(key, _)| key));
     let rotations: Vec<&str> = wanted
@@ -53,24 +56,11 @@ pub(super) async fn replace_names(
     .bind(of.partitions)
     .bind(of.tenants)
     .bind(of.ids)
-    .bind(&stay.ids)
-    .bind(&stay.tenants)
-    .bind(&rotations)
+    .bind(stay.ids)
+    .bind(stay.tenants)
+    .bind(rotations)
     .fetch_all(&mut *connection)
     .await?;
-    if !rotations.is_empty() {
-        sqlx::query(
-            "insert into customer_name (partition, tenant, customer_id, rotation)
-             select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::text[])
-             on conflict do nothing",
-        )
-        .bind(stay.partitions)
-        .bind(stay.tenants)
-        .bind(stay.ids)
-        .bind(rotations)
-        .execute(&mut *connection)
-        .await?;
-    }
     let mut words = BTreeSet::new();
     for row in &gone {
         let rotation: String = row.try_get("rotation")?;
@@ -81,6 +71,57 @@ pub(super) async fn replace_names(
     }
     delete_unused_words(connection, &words).await?;
     Ok(gone.len() as u64)
+}
+
+/// Gives customers these rotations.
+pub(super) async fn insert_names(
+    connection: &mut PgConnection,
+    wanted: &BTreeSet<(Key, String)>,
+) -> Result<(), sqlx::Error> {
+    insert(
+        connection,
+        wanted,
+        "insert into customer_name (partition, tenant, customer_id, rotation)
+         select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::text[])
+         on conflict do nothing",
+    )
+    .await
+}
+
+/// Puts customers into these blocks.
+pub(super) async fn insert_blocks(
+    connection: &mut PgConnection,
+    wanted: &BTreeSet<(Key, String)>,
+) -> Result<(), sqlx::Error> {
+    insert(
+        connection,
+        wanted,
+        "insert into customer_block (partition, tenant, customer_id, block)
+         select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::text[])
+         on conflict do nothing",
+    )
+    .await
+}
+
+/// Inserts customers with a text each.
+async fn insert(
+    connection: &mut PgConnection,
+    wanted: &BTreeSet<(Key, String)>,
+    statement: &'static str,
+) -> Result<(), sqlx::Error> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let of = Customers::of(wanted.iter().map(|(key, _)| key));
+    let texts: Vec<&str> = wanted.iter().map(|(_, text)| text.as_str()).collect();
+    sqlx::query(statement)
+        .bind(of.partitions)
+        .bind(of.tenants)
+        .bind(of.ids)
+        .bind(texts)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Removes the words that nobody of their partition has.
@@ -109,12 +150,15 @@ async fn delete_unused_words(
     Ok(())
 }
 
+/// Writes the segments of words that are new to their partition. A word comes and goes with all of its segments, so that one look at each
+/// word is enough: most names are of words that many have.
 pub(super) async fn insert_segments(
     connection: &mut PgConnection,
     words: &BTreeSet<(i16, TenantId, String)>,
 ) -> Result<(), sqlx::Error> {
+    let new = new_words(connection, words).await?;
     let (mut partitions, mut tenants, mut texts, mut parts) = (vec![], vec![], vec![], vec![]);
-    for (partition, tenant, word) in words {
+    for (partition, tenant, word) in &new {
         for segment in segments(word) {
             partitions.push(*partition);
             tenants.push(tenant.as_str());
@@ -139,62 +183,57 @@ pub(super) async fn insert_segments(
     Ok(())
 }
 
-/// Leaves those who were named with no other block of sounds than these, and adds the others.
-pub(super) async fn replace_blocks(
+/// Those of these words that nobody of their partition has yet.
+async fn new_words(
     connection: &mut PgConnection,
-    named: &BTreeSet<Key>,
-    wanted: &BTreeSet<(Key, String)>,
-) -> Result<(), sqlx::Error> {
-    let of = Customers::of(named);
-    let stay = Customers::of(wanted.iter().map(|(key, _)| key));
-    let blocks: Vec<&str> = wanted.iter().map(|(_, block)| block.as_str()).collect();
-    if !of.ids.is_empty() {
-        sqlx::query(
-            "delete from customer_block b using unnest($1::smallint[], $2::text[], $3::uuid[]) as named (partition, tenant, customer_id)
-             where b.partition = named.partition and b.tenant = named.tenant and b.customer_id = named.customer_id
-                and b.block like 's:%' and (b.customer_id, b.tenant, b.block) not in
-                    (select * from unnest($4::uuid[], $5::text[], $6::text[]) as stays (customer_id, tenant, block))",
-        )
-        .bind(of.partitions)
-        .bind(of.tenants)
-        .bind(of.ids)
-        .bind(&stay.ids)
-        .bind(&stay.tenants)
-        .bind(&blocks)
-        .execute(&mut *connection)
-        .await?;
+    words: &BTreeSet<(i16, TenantId, String)>,
+) -> Result<Vec<(i16, String, String)>, sqlx::Error> {
+    if words.is_empty() {
+        return Ok(Vec::new());
     }
-    if blocks.is_empty() {
-        return Ok(());
+    let (mut partitions, mut tenants, mut texts) = (vec![], vec![], vec![]);
+    for (partition, tenant, word) in words {
+        partitions.push(*partition);
+        tenants.push(tenant.as_str());
+        texts.push(word.as_str());
     }
-    sqlx::query(
-        "insert into customer_block (partition, tenant, customer_id, block)
-         select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::text[])
-         on conflict do nothing",
+    sqlx::query_as(
+        "select * from unnest($1::smallint[], $2::text[], $3::text[]) as t (partition, tenant, word)
+         where not exists (select from name_segment s
+            where s.partition = t.partition and s.tenant = t.tenant and s.word = t.word)",
     )
-    .bind(stay.partitions)
-    .bind(stay.tenants)
-    .bind(stay.ids)
-    .bind(blocks)
-    .execute(connection)
-    .await?;
-    Ok(())
+    .bind(partitions)
+    .bind(tenants)
+    .bind(texts)
+    .fetch_all(connection)
+    .await
 }
 
-/// Leaves these customers without a block; tells how many they had.
-pub(super) async fn delete_blocks(
+/// Leaves these customers with no other block of sounds than these.
+pub(super) async fn delete_sounds(
     connection: &mut PgConnection,
     keys: &BTreeSet<Key>,
-) -> Result<u64, sqlx::Error> {
+    wanted: &BTreeSet<(Key, String)>,
+) -> Result<(), sqlx::Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
     let of = Customers::of(keys);
+    let stay = Customers::of(wanted.iter().map(|(key, _)| key));
+    let blocks: Vec<&str> = wanted.iter().map(|(_, block)| block.as_str()).collect();
     sqlx::query(
-        "delete from customer_block b using unnest($1::smallint[], $2::text[], $3::uuid[]) as gone (partition, tenant, customer_id)
-         where b.partition = gone.partition and b.tenant = gone.tenant and b.customer_id = gone.customer_id",
+        "delete from customer_block b using unnest($1::smallint[], $2::text[], $3::uuid[]) as named (partition, tenant, customer_id)
+         where b.partition = named.partition and b.tenant = named.tenant and b.customer_id = named.customer_id
+            and b.block like 's:%' and (b.customer_id, b.tenant, b.block) not in
+                (select * from unnest($4::uuid[], $5::text[], $6::text[]) as stays (customer_id, tenant, block))",
     )
     .bind(of.partitions)
     .bind(of.tenants)
     .bind(of.ids)
+    .bind(stay.ids)
+    .bind(stay.tenants)
+    .bind(blocks)
     .execute(connection)
-    .await
-    .map(|gone| gone.rows_affected())
+    .await?;
+    Ok(())
 }
