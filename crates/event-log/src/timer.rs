@@ -45,6 +45,9 @@ pub async fn schedule_in(
     connection: &mut PgConnection,
     timers: &[Timer],
 ) -> Result<(), sqlx::Error> {
+    if timers.is_empty() {
+        return Ok(());
+    }
     let last: std::collections::BTreeMap<&TimerKey, &Timer> =
         timers.iter().map(|timer| (&timer.key, timer)).collect();
     let (mut due, mut commands) = (Vec::new(), Vec::new());

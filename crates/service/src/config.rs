@@ -15,8 +15,8 @@ use serde::Deserialize;
 use telemetry::TelemetryConfig;
 
 pub use sections::{
-    Auth, Database, Keys, Limits, Log, Nats, Peers, PerService, Projection, Relay, SecretUrl,
-    ServiceName, Shutdown,
+    Auth, Database, Keys, Lifecycle, Limits, Log, Nats, Peers, PerService, Projection, Relay,
+    SecretUrl, ServiceName, Shutdown,
 };
 use source::Environment;
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub relay: Relay,
     /// The readers of a log.
     pub projection: Projection,
+    /// When silence moves a customer.
+    pub lifecycle: Lifecycle,
     /// What a caller may ask of a server.
     pub limits: Limits,
     /// How a service ends.

@@ -5,6 +5,7 @@ mod customer;
 mod fields;
 
 pub(crate) use claim::is_of_claim;
+pub(crate) use customer::LIFECYCLE_STAGE_CHANGED;
 
 #[cfg(test)]
 mod golden;

@@ -10,16 +10,18 @@ mod search;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aggregate::{CustomerId, TenantId};
+use contracts::common::v1::EventMetadata;
 use event_log::{
     EventLog, Projection, ProjectionError, SealError, Stored as _, StoredEvent, Subject,
-    SubjectCipher, Table, note_wiped,
+    SubjectCipher, Table, Timer, note_wiped, schedule_in,
 };
+use service::clock;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    codec::is_of_claim,
+    codec::{LIFECYCLE_STAGE_CHANGED, is_of_claim},
     domain::{
         Customer,
         customer::CustomerEvent,
@@ -27,6 +29,7 @@ use crate::{
         office::Office,
         profile::{Affiliation, Kind, Profile},
     },
+    react::{ACTOR, review},
 };
 
 pub(crate) use candidates::candidates;
@@ -111,7 +114,27 @@ impl Projection for CustomerList {
         }
     }
 
+    /// What somebody says of a customer's stage is reviewed, so that silence is waited for from then on.
     async fn apply(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        self.derive(connection, events).await?;
+        self.react(connection, events).await
+    }
+
+    async fn react(
+        &self,
+        connection: &mut PgConnection,
+        events: &[StoredEvent],
+    ) -> Result<(), ProjectionError> {
+        let reviews: Vec<_> = events.iter().filter_map(stage_told).collect();
+        schedule_in(connection, &reviews).await?;
+        Ok(())
+    }
+
+    async fn derive(
         &self,
         connection: &mut PgConnection,
         events: &[StoredEvent],
@@ -154,6 +177,24 @@ impl Projection for CustomerList {
         search::wipe(connection, &erased).await?;
         Ok(())
     }
+}
+
+/// A review because somebody told the customer's stage; none where it was a review that did.
+fn stage_told(event: &StoredEvent) -> Option<Timer> {
+    if event.type_ != LIFECYCLE_STAGE_CHANGED {
+        return None;
+    }
+    // Metadata that cannot be read is none: it is for tracing, and a review too many changes nothing.
+    let metadata = event.metadata().unwrap_or_default();
+    if metadata.actor == ACTOR {
+        return None;
+    }
+    let cause = EventMetadata {
+        causation_id: event.event_id.to_string(),
+        ..metadata
+    };
+    let customer = CustomerId(event.stream_id.0);
+    Some(review(&event.tenant, customer, clock::now(), &cause))
 }
 
 fn key_of(event: &StoredEvent) -> Key {

@@ -244,6 +244,16 @@ pub struct Projection {
     pub lease_ms: u64,
 }
 
+/// `[lifecycle]`: when silence moves a customer to another stage of life.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lifecycle {
+    /// From the last purchase until a customer lapses; 0 for never.
+    pub lapsed_after_days: u16,
+    /// From then until the customer is lost; 0 for never.
+    pub lost_after_days: u16,
+}
+
 /// `[limits]`: what a caller may ask of a server.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

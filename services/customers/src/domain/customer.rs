@@ -299,6 +299,11 @@ impl Aggregate for Customer {
             CustomerCommand::ChangeStage { stage, reason, at } => {
                 self.change_stage(*stage, reason.as_ref(), *at)
             }
+            CustomerCommand::ReviewStage {
+                purchases,
+                policy,
+                at,
+            } => self.review_stage(*purchases, policy, *at),
             CustomerCommand::Restrict { reason, at } => self.restrict(*reason, *at),
             CustomerCommand::LiftRestriction { at } => self.lift_restriction(*at),
             CustomerCommand::Erase(erasure) => self.erase(*erasure),

@@ -79,7 +79,9 @@ async fn rebuilt_from_zero_or_applied_twice_the_rows_are_the_same() {
     assert_eq!(stack.dump(&TABLES).await, before, "rebuilt beside the list");
     let stack = stack.rebuilt(&[PROJECTION], &[]).await;
     assert_eq!(stack.dump(&TABLES).await, before, "applied twice");
-    stack.remade(customers::projections, &[]).await;
+    stack
+        .remade(customers::projections, &[&stack.interactions])
+        .await;
     assert_eq!(
         stack.dump(&TABLES).await,
         before,

@@ -256,7 +256,9 @@ async fn rebuilt_from_zero_or_applied_twice_the_list_is_the_same() {
     let stack = stack.rebuilt(&[PROJECTION], &[]).await;
     let rows = stack.rows("customer_list").await;
     assert_eq!(rows, before, "applied twice");
-    stack.remade(customers::projections, &[]).await;
+    stack
+        .remade(customers::projections, &[&stack.interactions])
+        .await;
     let rows = stack.rows("customer_list").await;
     assert_eq!(rows, before, "made anew beside the live one");
     stack.stop().await;

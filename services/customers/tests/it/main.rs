@@ -22,4 +22,5 @@ mod requests;
 mod restriction;
 mod searches;
 mod stack;
+mod stages;
 mod validation;

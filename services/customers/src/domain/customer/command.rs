@@ -10,7 +10,7 @@ use crate::domain::{
     consent::{ConsentScope, Grant},
     erasure::Erasure,
     identifier::{ClaimId, Identifier},
-    lifecycle::Stage,
+    lifecycle::{Purchases, SilencePolicy, Stage},
     office::Owner,
     profile::{Affiliation, Kind, Profile, ProfileChange},
     relation::{Relation, RelationId},
@@ -94,6 +94,15 @@ pub(crate) enum CustomerCommand {
         stage: Stage,
         /// Why.
         reason: Option<Label>,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Moves the customer to the stages of life that follow from what was bought and from silence.
+    ReviewStage {
+        /// What was bought; none when nothing was.
+        purchases: Option<Purchases>,
+        /// What counts as silence.
+        policy: SilencePolicy,
         /// When.
         at: OffsetDateTime,
     },

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use super::{Customer, CustomerEvent, CustomerRejection};
 use crate::domain::{
     Label,
-    lifecycle::{Lifecycle, Stage},
+    lifecycle::{Lifecycle, Purchases, SilencePolicy, Stage},
     office::Owner,
 };
 
@@ -44,6 +44,33 @@ impl Customer {
                 since: at,
             },
         }])
+    }
+
+    /// Of somebody who was erased nothing is told any more.
+    pub(super) fn review_stage(
+        &self,
+        purchases: Option<Purchases>,
+        policy: &SilencePolicy,
+        now: OffsetDateTime,
+    ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+        let customer = match self.registered() {
+            Ok(registration) => registration.customer,
+            Err(CustomerRejection::Erased) => return Ok(Vec::new()),
+            Err(rejection) => return Err(rejection),
+        };
+        let present = self
+            .lifecycle
+            .as_ref()
+            .ok_or(CustomerRejection::NotRegistered)?;
+        let mut previous = present.stage;
+        Ok(present
+            .following(purchases, policy, now)
+            .map(|lifecycle| CustomerEvent::LifecycleStageChanged {
+                customer,
+                previous: std::mem::replace(&mut previous, lifecycle.stage),
+                lifecycle,
+            })
+            .collect())
     }
 
     pub(super) fn assign_owner(

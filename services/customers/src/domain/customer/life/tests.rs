@@ -10,6 +10,8 @@ use crate::domain::{
     profile::{Affiliation, Kind, Profile},
 };
 
+mod review;
+
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(1));
 const BIRGUL: CustomerId = CustomerId(Uuid::from_u128(2));
 const CEM: CustomerId = CustomerId(Uuid::from_u128(3));
