@@ -12,6 +12,7 @@ mod demo;
 mod floors;
 mod interrupt;
 mod packages;
+mod page;
 #[cfg(test)]
 mod portability;
 mod postgres_package;
