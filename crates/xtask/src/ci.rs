@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use anyhow::Context;
 
+use crate::catalogue;
 use crate::floors;
 use crate::interrupt;
 use crate::readme;
@@ -19,6 +20,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     })?;
     step("version floors", floors::check)?;
     let promised = step("README's commands", readme::commands)?;
+    step("event catalogue", catalogue::check)?;
     step("buf lint", || {
         let buf = tools::buf()?;
         step::run(command(&buf.to_string_lossy(), ["lint", "proto"]))

@@ -6,12 +6,14 @@
 )]
 
 mod bench;
+mod catalogue;
 mod ci;
 mod compose;
 mod demo;
 mod floors;
 mod interrupt;
 mod packages;
+mod page;
 #[cfg(test)]
 mod portability;
 mod postgres_package;
@@ -59,6 +61,12 @@ enum Task {
     Torture(torture::Options),
     /// Run the containers of docker-compose.yml, kill each of them, and look whether the services keep their word
     ComposeTest(compose::Options),
+    /// Write the catalogue of all events to docs/events
+    Catalogue {
+        /// Fail unless the catalogue there is current, and write nothing
+        #[arg(long)]
+        check: bool,
+    },
     /// Everything that must hold before a change lands
     Ci,
     /// Start PostgreSQL and NATS for development, and print how to reach them
@@ -72,6 +80,8 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&options),
         Task::Torture(options) => torture::run(&options),
         Task::ComposeTest(options) => compose::run(options),
+        Task::Catalogue { check: true } => catalogue::check(),
+        Task::Catalogue { check: false } => catalogue::write(),
         Task::Ci => ci::run(),
         Task::Servers => servers::run(),
     };

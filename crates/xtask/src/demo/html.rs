@@ -2,46 +2,36 @@
 
 mod sections;
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, html};
 use time::OffsetDateTime;
 
 use super::checks::Check;
 use super::evaluate::{CALIBRATION_END, HOLDOUT_END};
 use super::{Findings, format};
+use crate::page;
 
 const STYLE: &str = include_str!("report.css");
 
 /// The whole page.
 pub(crate) fn page(findings: &Findings, checks: &[Check]) -> String {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "Vefa: the CDNOW history" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (head(findings, checks))
-                main {
-                    (sections::best_and_slipping(findings))
-                    (sections::prediction(findings))
-                    (sections::tiers(findings))
-                    (sections::campaign(findings))
-                    (sections::models(&findings.report))
-                    (sections::streams(findings))
-                    (sections::checked(checks))
-                }
-                footer { p {
-                    "Data: the CDNOW 1/10 sample of Fader, Hardie and Lee (2005), described in "
-                    code { "data/README.md" } ". Every figure was read back from the services over gRPC, "
-                    "or from their logs and streams. Made by " code { "cargo xtask demo" } "."
-                } }
-            }
+    let body = html! {
+        (head(findings, checks))
+        main {
+            (sections::best_and_slipping(findings))
+            (sections::prediction(findings))
+            (sections::tiers(findings))
+            (sections::campaign(findings))
+            (sections::models(&findings.report))
+            (sections::streams(findings))
+            (sections::checked(checks))
         }
+        footer { p {
+            "Data: the CDNOW 1/10 sample of Fader, Hardie and Lee (2005), described in "
+            code { "data/README.md" } ". Every figure was read back from the services over gRPC, "
+            "or from their logs and streams. Made by " code { "cargo xtask demo" } "."
+        } }
     };
-    page.into_string()
+    page::page("Vefa: the CDNOW history", STYLE, None, &body)
 }
 
 fn head(findings: &Findings, checks: &[Check]) -> Markup {
