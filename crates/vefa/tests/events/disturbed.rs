@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::{
     ground::{Ground, OTHER_TENANT, SOON, TENANT},
     logs::{order_of, total},
+    running::Tail,
 };
 
 /// Begun while somebody writes, it has all that was and all that comes, each event once and each partition in order. A tenant beside it
@@ -201,4 +202,18 @@ async fn what_was_not_heard_is_read_from_the_log() {
         logged.retain(|(service, _), _| service == "interactions");
         logged
     });
+}
+
+/// A token that is good no more ends what it began, with what it has come to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ends_with_its_token_and_says_so() {
+    let ground = Ground::start().await;
+    ground.writer(TENANT).await.customers(0, 1, 1).await;
+    let token = ground.token_for("0", TENANT, &["*"]);
+    let arguments = ["events", "tail", "--from-beginning", "--token", &token];
+    let mut tail = Tail::start(ground.stranger(TENANT, &arguments));
+    tail.has(4).await;
+    assert_eq!(tail.ended(), Some(1));
+    tail.says("the token has expired (Unauthenticated)").await;
+    assert_eq!(tail.lines().len(), 4);
 }

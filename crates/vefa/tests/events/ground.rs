@@ -129,7 +129,13 @@ impl Ground {
     }
 
     pub(crate) fn token(&self, tenant: &str, scopes: &[&str]) -> String {
+        self.token_for("1", tenant, scopes)
+    }
+
+    /// For so many hours. One for none is good as long as clocks may differ, which is 5 s.
+    pub(crate) fn token_for(&self, hours: &str, tenant: &str, scopes: &[&str]) -> String {
         let mut arguments = vec!["token", "--tenant", tenant, "--actor", "analyst"];
+        arguments.extend(["--hours", hours]);
         for scope in scopes {
             arguments.extend(["--scope", scope]);
         }
