@@ -111,6 +111,8 @@ def cohorts(arguments):
     names = sorted({cohort for cohort, _, _ in rows})
     last = max(cohort.year * 12 + cohort.month + later for cohort, later, _ in rows)
     columns = max(later for _, later, _ in rows) + 1
+    if columns == 1:
+        sys.exit("all purchases are of one month: nobody can have come back")
     shares = []
     for cohort in names:
         size = counts[cohort, 0]
