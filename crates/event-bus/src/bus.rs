@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::atomic::Ordering, time::Duration};
 
-use aggregate::Partition;
+use aggregate::{Partition, TenantId};
 use async_nats::{
     Auth, AuthError, Client, ConnectOptions,
     jetstream::{
@@ -114,7 +114,8 @@ impl Bus {
     }
 
     /// How often the connection was made: what lived in the server's memory is from one of them.
-    pub(crate) fn connections(&self) -> u64 {
+    #[must_use]
+    pub fn connections(&self) -> u64 {
         self.client.statistics().connects.load(Ordering::Relaxed)
     }
 
@@ -161,6 +162,19 @@ impl Bus {
 
     pub(crate) fn partition_filter(&self, service: &str, partition: Partition) -> String {
         format!("{}.*.{service}.p{:02}.*", self.root(), partition.number())
+    }
+
+    pub(crate) fn subscription_subject(
+        &self,
+        tenant: &TenantId,
+        service: &str,
+        partition: Option<Partition>,
+    ) -> String {
+        let root = self.root();
+        match partition {
+            Some(partition) => format!("{root}.{tenant}.{service}.p{:02}.*", partition.number()),
+            None => format!("{root}.{tenant}.{service}.*.*"),
+        }
     }
 
     /// The service's stream; made when it is not there. Only its owner's relay calls this.

@@ -48,6 +48,14 @@ pub enum BusError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A message that was heard is not one of ours.
+    #[error("a message on {subject} is not an event: {reason}")]
+    Unreadable {
+        /// What was subscribed to.
+        subject: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The stream has events missing that the origin does not have either.
     #[error("partition {partition} of {source_log} lacks the events after position {after}")]
     Missing {

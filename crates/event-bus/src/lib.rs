@@ -18,6 +18,7 @@ mod follower;
 mod forks;
 mod messages;
 mod relay;
+mod subscription;
 mod tail;
 mod verify;
 
@@ -29,4 +30,5 @@ pub use follower::{
     Divergence, Follower, FollowerOptions, Origin, OriginError, clear_divergences, divergences,
 };
 pub use relay::{Relay, RelayOptions};
+pub use subscription::{Heard, Subscription};
 pub use verify::StreamEnd;

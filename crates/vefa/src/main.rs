@@ -1,7 +1,9 @@
 //! The `vefa` command: runs the services, makes the secrets and tokens that they need, and examines what they keep.
 
 mod doctor;
+mod events;
 mod health;
+mod meter;
 mod migrate;
 mod projections;
 mod secrets;
@@ -54,6 +56,11 @@ enum Command {
         #[command(subcommand)]
         command: projections::Command,
     },
+    /// Events, for analysts: as they happen, and all that happened before.
+    Events {
+        #[command(subcommand)]
+        command: events::Command,
+    },
     /// Prints a token with which to call the services.
     Token(secrets::TokenArguments),
     /// Prints the version, and the commit that it was built from.
@@ -76,6 +83,7 @@ fn main() -> Result<()> {
         Command::Init => secrets::init(&config()?),
         Command::Doctor(doctor) => doctor::run(&config()?, &doctor),
         Command::Projections { command } => projections::run(&config()?, &command),
+        Command::Events { command } => events::run(|| Ok(config()?), &command),
         Command::Token(token) => secrets::print_token(&config()?, &token),
         Command::Version => {
             version::print();

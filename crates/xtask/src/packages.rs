@@ -1,5 +1,6 @@
 //! Package managers' ordinary clients, and the directory that keeps what they bring.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -48,17 +49,28 @@ pub(crate) fn kept(
 /// Installs a Python package, alone, into `dir`. On Debian and its kin root gets pip first where it is
 /// missing.
 pub(crate) fn pip_install(package: &str, dir: &Path) -> anyhow::Result<()> {
+    pip_install_into(dir, &["--no-deps".as_ref(), package.as_ref()])
+        .with_context(|| format!("python3 with pip brings {package}"))
+}
+
+/// Installs all that a file of requirements names, and what that needs, into `dir`.
+#[cfg(test)]
+pub(crate) fn pip_install_all(requirements: &Path, dir: &Path) -> anyhow::Result<()> {
+    pip_install_into(dir, &["--requirement".as_ref(), requirements.as_os_str()])
+}
+
+fn pip_install_into(dir: &Path, what: &[&OsStr]) -> anyhow::Result<()> {
     if pip().is_none() && can_apt() {
         apt_install(&["python3-pip"])?;
     }
     let Some((program, first)) = pip().and_then(|pip| pip.split_first()) else {
-        bail!("python3 with pip is needed to bring {package}");
+        bail!("python3 with pip is needed");
     };
     let mut install = command(program, first);
     install
-        .args(["install", "--quiet", "--no-deps", "--target"])
+        .args(["install", "--quiet", "--target"])
         .arg(dir)
-        .arg(package)
+        .args(what)
         // Distributions refuse an install into their own Python; this one goes elsewhere.
         .env("PIP_BREAK_SYSTEM_PACKAGES", "1")
         .env("PIP_REQUIRE_VIRTUALENV", "0")

@@ -6,7 +6,8 @@ use event_log::{
     rebuild::{Comparison, Rebuild, TableComparison},
 };
 
-use super::{Kept, meter::Meter, told};
+use super::{Kept, told};
+use crate::meter::Meter;
 
 /// Events in one transaction: nobody waits for it, so that it may be large.
 const BATCH_EVENTS: i64 = 4000;

@@ -9,13 +9,13 @@ use anyhow::Result;
 use event_log::rebuild::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::told;
+use crate::projections::told;
 
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
 const TEMPLATE: &str = "{msg} {wide_bar} {pos}/{len} events, {per_sec}, {eta} left";
 
-/// Shows the progress of one projection.
-pub(super) struct Meter {
+/// Shows the progress of one piece of work, such as a projection's rebuild.
+pub(crate) struct Meter {
     name: &'static str,
     bar: Option<ProgressBar>,
     begun: Instant,
@@ -23,7 +23,7 @@ pub(super) struct Meter {
 }
 
 impl Meter {
-    pub(super) fn new(name: &'static str) -> Result<Self> {
+    pub(crate) fn new(name: &'static str) -> Result<Self> {
         let begun = Instant::now();
         let mut meter = Self {
             name,
@@ -39,7 +39,7 @@ impl Meter {
         Ok(meter)
     }
 
-    pub(super) fn show(&mut self, progress: Progress) {
+    pub(crate) fn show(&mut self, progress: Progress) {
         let applied = progress.applied.unsigned_abs();
         if let Some(bar) = &self.bar {
             bar.set_length(progress.total.unsigned_abs());
@@ -63,7 +63,7 @@ impl Meter {
     }
 
     /// Ends it; returns how fast it went, in words.
-    pub(super) fn finish(self, progress: Progress) -> String {
+    pub(crate) fn finish(self, progress: Progress) -> String {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

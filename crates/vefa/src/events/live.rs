@@ -1,0 +1,81 @@
+//! What is heard from NATS, as long as there is a connection.
+
+use std::future::pending;
+
+use aggregate::Partition;
+use anyhow::Result;
+use contracts::common::v1::LoggedEvent;
+use event_bus::{Bus, BusError, Heard, Subscription};
+use event_log::{StoredEvent, timestamp};
+
+use super::{follow::LOOK_AGAIN, log::ServiceLog, tell};
+
+/// A subscription, and of which connection it is.
+pub(super) struct Live {
+    bus: Bus,
+    subscription: Subscription,
+    connections: u64,
+}
+
+impl Live {
+    /// Subscribes to the events of a log, in these partitions or in more.
+    pub(super) async fn begin<'a>(
+        bus: Bus,
+        log: &ServiceLog,
+        mut partitions: impl ExactSizeIterator<Item = &'a Partition>,
+    ) -> Result<Self> {
+        let only = if partitions.len() == 1 {
+            partitions.next().copied()
+        } else {
+            None
+        };
+        let service = log.service;
+        let subscription = bus.subscribe(&log.tenant, service.as_str(), only).await?;
+        if let Err(error) = subscription.sent().await {
+            let error = anyhow::Error::new(error);
+            tell(&format!(
+                "{service}: {error:#}; the log is read every {LOOK_AGAIN:?} until NATS is there"
+            ));
+        }
+        Ok(Self {
+            connections: bus.connections(),
+            bus,
+            subscription,
+        })
+    }
+
+    /// Whether there is no connection, or another one than when this was asked before.
+    pub(super) fn may_have_missed(&mut self) -> bool {
+        let connections = self.bus.connections();
+        let reconnected = connections != self.connections;
+        self.connections = connections;
+        reconnected || !self.bus.is_connected()
+    }
+}
+
+/// Waits for the next event; for ever where nobody listens.
+pub(super) async fn next(live: &mut Option<Live>) -> Result<Heard, BusError> {
+    match live {
+        Some(live) => live.subscription.next().await,
+        None => pending().await,
+    }
+}
+
+/// The same event as the log would have told it.
+pub(super) fn logged(event: StoredEvent, epoch: u32) -> LoggedEvent {
+    LoggedEvent {
+        metadata: event.metadata().ok(),
+        tenant: event.tenant.into(),
+        partition: event.partition.number().into(),
+        position: event.position.unsigned_abs(),
+        stream_id: event.stream_id.to_string(),
+        version: event.version.unsigned_abs(),
+        epoch,
+        event_id: event.event_id.to_string(),
+        r#type: event.type_,
+        schema_version: u32::try_from(event.schema_version).unwrap_or_default(),
+        payload: event.payload,
+        occurred_time: Some(timestamp::to_proto(event.occurred_at)),
+        recorded_time: Some(timestamp::to_proto(event.recorded_at)),
+    }
+}
