@@ -2,6 +2,8 @@
 
 mod doctor;
 mod health;
+mod import;
+mod meter;
 mod migrate;
 mod projections;
 mod secrets;
@@ -54,6 +56,11 @@ enum Command {
         #[command(subcommand)]
         command: projections::Command,
     },
+    /// Registers customers from a file.
+    Import {
+        #[command(subcommand)]
+        command: import::Command,
+    },
     /// Prints a token with which to call the services.
     Token(secrets::TokenArguments),
     /// Prints the version, and the commit that it was built from.
@@ -76,10 +83,20 @@ fn main() -> Result<()> {
         Command::Init => secrets::init(&config()?),
         Command::Doctor(doctor) => doctor::run(&config()?, &doctor),
         Command::Projections { command } => projections::run(&config()?, &command),
+        Command::Import { command } => import::run(&config()?, &command),
         Command::Token(token) => secrets::print_token(&config()?, &token),
         Command::Version => {
             version::print();
             Ok(())
         }
     }
+}
+
+/// Bytes as digests are written.
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
 }

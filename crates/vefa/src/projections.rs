@@ -2,7 +2,6 @@
 //! is asked of a projection is recorded there, and done by whoever keeps it up to date.
 
 mod list;
-mod meter;
 mod rebuild;
 
 pub(crate) use rebuild::{comparison, line};

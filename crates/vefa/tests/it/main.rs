@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod import;
+
 use std::{
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -73,6 +75,7 @@ struct Ground {
     database: TestDatabase,
     address: String,
     nats_url: String,
+    stream_prefix: String,
     secrets: tempfile::TempDir,
 }
 
@@ -82,6 +85,7 @@ impl Ground {
             database: TestDatabase::create("vefa_migrate").await.unwrap(),
             address: format!("127.0.0.1:{}", free_port().unwrap()),
             nats_url: TestServers::from_env().unwrap().nats_url,
+            stream_prefix: TestServers::unique_prefix(),
             secrets: tempfile::tempdir().unwrap(),
         };
         let made = ground.command(&["init"]).output().unwrap();
@@ -96,7 +100,7 @@ impl Ground {
             .env("VEFA__DATABASE__URL__CUSTOMERS", self.database.url())
             .env("VEFA__DATABASE__MIGRATE", "false")
             .env("VEFA__NATS__URL", &self.nats_url)
-            .env("VEFA__NATS__STREAM_PREFIX", TestServers::unique_prefix())
+            .env("VEFA__NATS__STREAM_PREFIX", &self.stream_prefix)
             .env("VEFA__LISTEN__CUSTOMERS", &self.address)
             .env("VEFA__AUTH__SECRET_FILE", secret("auth"))
             .env("VEFA__KEYS__MASTER_KEY_FILE", secret("master"));
