@@ -48,6 +48,27 @@ fn tells_its_version_also_where_the_configuration_is_of_no_use() {
     );
 }
 
+#[test]
+fn says_what_a_backup_and_a_restore_lack_before_they_touch_a_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let nowhere = path("nowhere");
+    let (new, programs) = (path("new"), ["--postgres-programs", &nowhere]);
+    let backup = [&["backup", "--out", &new], &programs[..]].concat();
+    let output = vefa(&backup).output().unwrap();
+    let said = refusal(&output);
+    assert!(
+        said.contains("pg_dump cannot be run: install PostgreSQL's client programs"),
+        "{said}"
+    );
+    let restore = [&["restore", "--from", &nowhere], &programs[..]].concat();
+    let output = vefa(&restore).output().unwrap();
+    let said = refusal(&output);
+    assert!(said.contains("nowhere holds no backup"), "{said}");
+    let names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+    assert!(names.is_empty(), "{names:?}");
+}
+
 #[tokio::test]
 async fn says_why_a_service_is_not_healthy() {
     let port = free_port().unwrap();

@@ -1,5 +1,6 @@
 //! Scenarios of the whole: four service processes on a PostgreSQL and a NATS that nobody shares.
 
+mod backup;
 mod broken;
 mod crash;
 mod erasure;
