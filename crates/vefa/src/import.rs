@@ -61,7 +61,8 @@ pub(crate) struct CustomersArguments {
     /// How long a line is tried again while the service is overloaded or away; then the import stops.
     #[arg(long, default_value_t = 60)]
     patience_s: u64,
-    /// Has the service check each line and changes nothing. Identifiers that two lines share are not found by this.
+    /// Has the service check each line and changes nothing; what it would reject goes to FILE.dry-run.jsonl. Identifiers that two lines
+    /// share are not found by this.
     #[arg(long)]
     dry_run: bool,
     /// Where rejected lines are written, in place of FILE.rejected.jsonl.
@@ -123,7 +124,13 @@ async fn record(
         PathBuf::from(path)
     };
     let rejects = arguments.rejects.clone();
-    let rejects = rejects.unwrap_or_else(|| beside(".rejected.jsonl"));
+    // A question must not take away what belongs to an import that is to be gone on with.
+    let ending = if arguments.dry_run {
+        ".dry-run.jsonl"
+    } else {
+        ".rejected.jsonl"
+    };
+    let rejects = rejects.unwrap_or_else(|| beside(ending));
     let state = keeps.then(|| beside(".import"));
     if let Some(state) = &state
         && let Some(record) = Record::resume(&identity, state, &rejects)?

@@ -12,7 +12,7 @@ use std::{
 use testing::{eventually, spawn_bound};
 
 use super::{SOON, refusal, text};
-use ground::{Import, rejected};
+use ground::{Import, rejected, rejections};
 
 /// Enough lines that an import of them is seen at work.
 const MANY: usize = 4000;
@@ -37,9 +37,8 @@ fn many() -> String {
     csv
 }
 
-#[tokio::test]
-async fn good_lines_are_registered_and_of_bad_ones_the_column_is_told() {
-    let import = Import::start().await;
+/// Three good lines among ten bad ones, with all that CSV may have.
+fn good_and_bad() -> Vec<u8> {
     let long = "x".repeat(70_000);
     let lines: [&[u8]; 15] = [
         "\u{feff}kind,given_name,family_name,legal_name,country_code,email,phone,tckn,external:erp".as_bytes(),
@@ -60,8 +59,13 @@ async fn good_lines_are_registered_and_of_bad_ones_the_column_is_told() {
     ];
     let content = lines.join(&b"\r\n"[..]);
     let at = content.windows(4).position(|four| four == b"LONG").unwrap();
-    let content = [&content[..at], long.as_bytes(), &content[at + 4..]].concat();
-    let file = import.file("customers.csv", content);
+    [&content[..at], long.as_bytes(), &content[at + 4..]].concat()
+}
+
+#[tokio::test]
+async fn good_lines_are_registered_and_of_bad_ones_the_column_is_told() {
+    let import = Import::start().await;
+    let file = import.file("customers.csv", good_and_bad());
     // One after the other, so that of two lines with one address it is known which comes first.
     let one_by_one = ["--concurrency", "1"];
     let output = import.import(&file, &one_by_one);
@@ -231,9 +235,10 @@ async fn a_dry_run_tells_what_an_import_would_and_leaves_no_trace() {
         let summary = "customers.csv: 1 can be registered, 0 there already, 1 rejected";
         assert!(first_line(&output).starts_with(summary), "{output:?}");
         assert_eq!(
-            rejected(&file),
+            rejections(&file, ".dry-run.jsonl"),
             ["3 email INVALID_ARGUMENT FIELD_VIOLATIONS"]
         );
+        assert_eq!(rejected(&file), [""; 0]);
         assert_eq!(import.traces().await, traces);
     }
     assert_eq!(import.customers().await, 0);

@@ -101,8 +101,13 @@ impl Import {
 
 /// Line, column, code and reason of each rejection of a file.
 pub(super) fn rejected(file: &Path) -> Vec<String> {
+    rejections(file, ".rejected.jsonl")
+}
+
+/// Those that are told beside the file in one of this ending.
+pub(super) fn rejections(file: &Path, ending: &str) -> Vec<String> {
     let mut path = file.to_owned().into_os_string();
-    path.push(".rejected.jsonl");
+    path.push(ending);
     let Ok(text) = fs::read_to_string(&path) else {
         return Vec::new();
     };
