@@ -17,6 +17,15 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     cargo build --locked --profile image --package vefa \
     && install -m 755 target/image/vefa /vefa
 
+# The same beside PostgreSQL's client programs, for `vefa backup` and `vefa restore`: they must not be older than the server.
+FROM postgres:18-bookworm AS backup
+COPY --from=build /vefa /usr/local/bin/vefa
+# A volume that is mounted here for the first time gets this owner.
+RUN install -d -m 700 -o 10001 -g 10001 /backup
+USER 10001:10001
+ENTRYPOINT ["vefa"]
+CMD ["help", "backup"]
+
 FROM debian:bookworm-slim
 ARG VERSION=unknown
 ARG COMMIT=unknown

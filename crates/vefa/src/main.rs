@@ -1,11 +1,14 @@
 //! The `vefa` command: runs the services, makes the secrets and tokens that they need, and examines what they keep.
 
+mod backup;
 mod doctor;
 mod events;
 mod health;
+mod import;
 mod meter;
 mod migrate;
 mod projections;
+mod restore;
 mod secrets;
 mod serve;
 mod version;
@@ -51,6 +54,11 @@ enum Command {
     Init,
     /// Checks that logs and streams are whole and agree; changes nothing, also while the services run. Exit status 1 with findings.
     Doctor(doctor::DoctorArguments),
+    /// Writes the four databases into a directory, each as of one moment, with a list of what they are. The services can run meanwhile.
+    Backup(backup::BackupArguments),
+    /// Puts a backup in the place of the databases, each in one transaction. The services must be stopped. Whoever was erased since stays
+    /// erased; whose erasure has to be repeated through the API is listed.
+    Restore(restore::RestoreArguments),
     /// What is kept up to date from logs: how it stands, and making it anew, beside the running services.
     Projections {
         #[command(subcommand)]
@@ -60,6 +68,11 @@ enum Command {
     Events {
         #[command(subcommand)]
         command: events::Command,
+    },
+    /// Registers customers from a file.
+    Import {
+        #[command(subcommand)]
+        command: import::Command,
     },
     /// Prints a token with which to call the services.
     Token(secrets::TokenArguments),
@@ -82,12 +95,24 @@ fn main() -> Result<()> {
         Command::Health(health) => health::run(&health),
         Command::Init => secrets::init(&config()?),
         Command::Doctor(doctor) => doctor::run(&config()?, &doctor),
+        Command::Backup(backup) => backup::run(&config()?, &backup),
+        Command::Restore(restore) => restore::run(&config()?, &restore),
         Command::Projections { command } => projections::run(&config()?, &command),
         Command::Events { command } => events::run(|| Ok(config()?), &command),
+        Command::Import { command } => import::run(&config()?, &command),
         Command::Token(token) => secrets::print_token(&config()?, &token),
         Command::Version => {
             version::print();
             Ok(())
         }
     }
+}
+
+/// Bytes as digests are written.
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
 }

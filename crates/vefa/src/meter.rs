@@ -6,72 +6,84 @@ use std::{
 };
 
 use anyhow::Result;
-use event_log::rebuild::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::projections::told;
 
 const LINE_INTERVAL: Duration = Duration::from_secs(2);
-const TEMPLATE: &str = "{msg} {wide_bar} {pos}/{len} events, {per_sec}, {eta} left";
 
-/// Shows the progress of one piece of work, such as a projection's rebuild.
+/// Shows the progress of one thing that is made of many.
 pub(crate) struct Meter {
-    name: &'static str,
+    name: String,
+    /// What it is made of, in the plural.
+    unit: &'static str,
     bar: Option<ProgressBar>,
     begun: Instant,
     told: Instant,
 }
 
 impl Meter {
-    pub(crate) fn new(name: &'static str) -> Result<Self> {
+    pub(crate) fn new(name: &str, unit: &'static str) -> Result<Self> {
         let begun = Instant::now();
         let mut meter = Self {
-            name,
+            name: name.to_owned(),
+            unit,
             bar: None,
             begun,
             told: begun,
         };
         if std::io::stderr().is_terminal() {
-            let style = ProgressStyle::with_template(TEMPLATE)?;
-            let bar = ProgressBar::new(0).with_style(style).with_message(name);
-            meter.bar = Some(bar);
+            let template =
+                format!("{{msg}} {{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
+            let style = ProgressStyle::with_template(&template)?;
+            let bar = ProgressBar::new(0).with_style(style);
+            meter.bar = Some(bar.with_message(meter.name.clone()));
         }
         Ok(meter)
     }
 
-    pub(crate) fn show(&mut self, progress: Progress) {
-        let applied = progress.applied.unsigned_abs();
+    /// `total` is not known of what is read from a pipe.
+    pub(crate) fn show(&mut self, done: u64, total: Option<u64>) {
         if let Some(bar) = &self.bar {
-            bar.set_length(progress.total.unsigned_abs());
-            bar.set_position(applied);
+            if let Some(total) = total {
+                bar.set_length(total);
+            } else {
+                bar.unset_length();
+            }
+            bar.set_position(done);
         } else if self.told.elapsed() >= LINE_INTERVAL {
             self.told = Instant::now();
-            let rate = self.rate(progress);
-            #[expect(clippy::cast_precision_loss, reason = "seconds to be read by people")]
-            let left = progress.left() as f64 / rate.max(1.0);
-            told(&format!(
-                "{}: {applied} of {} events, {rate:.0} events/s, {left:.0} s left",
-                self.name, progress.total
-            ));
+            told(&self.line(done, total));
         }
     }
 
-    fn rate(&self, progress: Progress) -> f64 {
+    fn line(&self, done: u64, total: Option<u64>) -> String {
+        let (name, unit, rate) = (&self.name, self.unit, self.rate(done));
+        match total {
+            Some(total) => {
+                #[expect(clippy::cast_precision_loss, reason = "seconds to be read by people")]
+                let left = total.saturating_sub(done) as f64 / rate.max(1.0);
+                format!("{name}: {done} of {total} {unit}, {rate:.0} {unit}/s, {left:.0} s left")
+            }
+            None => format!("{name}: {done} {unit}, {rate:.0} {unit}/s"),
+        }
+    }
+
+    fn rate(&self, done: u64) -> f64 {
         #[expect(clippy::cast_precision_loss, reason = "a rate to be read by people")]
-        let applied = progress.applied as f64;
-        applied / self.begun.elapsed().as_secs_f64()
+        let done = done as f64;
+        done / self.begun.elapsed().as_secs_f64()
     }
 
     /// Ends it; returns how fast it went, in words.
-    pub(crate) fn finish(self, progress: Progress) -> String {
+    pub(crate) fn finish(self, done: u64) -> String {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+        let (unit, seconds) = (self.unit, self.begun.elapsed().as_secs_f64());
         format!(
-            "{} events in {:.1} s, {:.0} events/s",
-            progress.applied,
-            self.begun.elapsed().as_secs_f64(),
-            self.rate(progress)
+            "{done} {unit} in {seconds:.1} s, {:.0} {unit}/s",
+            self.rate(done)
         )
     }
 }

@@ -2,6 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use service::{Config, GroundError, ServiceName};
+use sqlx::migrate::Migrator;
 
 use crate::projections::told;
 
@@ -27,11 +28,15 @@ pub(crate) fn run(config: &Config, services: &[ServiceName]) -> Result<()> {
 }
 
 async fn one(name: ServiceName, config: &Config) -> Result<(), GroundError> {
-    let own = match name {
+    service::migrate(name, config, of(name)).await
+}
+
+/// The migrations of a service that are not its log's.
+pub(crate) fn of(name: ServiceName) -> Migrator {
+    match name {
         ServiceName::Customers => customers::migrations(),
         ServiceName::Interactions => interactions::migrations(),
         ServiceName::Segmentation => segmentation::migrations(),
         ServiceName::Campaigns => campaigns::migrations(),
-    };
-    service::migrate(name, config, own).await
+    }
 }

@@ -3,12 +3,12 @@
 /// Told to the compiler by whoever builds: an image is built from files without their repository.
 const COMMIT: Option<&str> = option_env!("VEFA_COMMIT");
 
+pub(crate) fn commit() -> &'static str {
+    let commit = COMMIT.filter(|commit| !commit.is_empty());
+    commit.unwrap_or("unknown")
+}
+
 #[expect(clippy::print_stdout, reason = "it is what the command is for")]
 pub(crate) fn print() {
-    let commit = COMMIT.filter(|commit| !commit.is_empty());
-    println!(
-        "vefa {} (commit {})",
-        env!("CARGO_PKG_VERSION"),
-        commit.unwrap_or("unknown")
-    );
+    println!("vefa {} (commit {})", env!("CARGO_PKG_VERSION"), commit());
 }

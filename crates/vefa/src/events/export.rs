@@ -15,7 +15,6 @@ mod state;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
-use event_log::rebuild::Progress;
 use service::Config;
 use time::OffsetDateTime;
 
@@ -88,7 +87,7 @@ async fn export(config: &Config, arguments: &ExportArguments) -> Result<()> {
     for (log, heads) in ahead {
         let service = log.service;
         directory.enter(service, &heads)?;
-        let mut meter = Meter::new(service.as_str())?;
+        let mut meter = Meter::new(service.as_str(), "events")?;
         let mut exporter = Exporter {
             log: &log,
             filter: &filter,
@@ -97,15 +96,14 @@ async fn export(config: &Config, arguments: &ExportArguments) -> Result<()> {
             directory: &mut directory,
             round_positions: arguments.round_positions,
         };
-        let total = exporter.left(&heads);
-        let mut progress = Progress { applied: 0, total };
-        let mut exported = 0;
+        let total = exporter.left(&heads).unsigned_abs();
+        let (mut exported, mut read) = (0, 0);
         while let Some(round) = exporter.next_round(&heads).await? {
             exported += round.events;
-            progress.applied += round.positions;
-            meter.show(progress);
+            read += round.positions.unsigned_abs();
+            meter.show(read, Some(total));
         }
-        let how = meter.finish(progress);
+        let how = meter.finish(read);
         told(&format!("{service}: {exported} exported ({how})"));
     }
     Ok(())

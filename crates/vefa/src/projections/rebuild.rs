@@ -69,7 +69,7 @@ async fn caught_up(one: &Kept, shows: bool) -> Result<(Rebuild<AnyProjection>, S
     )
     .await
     .with_context(ended)?;
-    let mut meter = Meter::new(name)?;
+    let mut meter = Meter::new(name, "events")?;
     loop {
         let progress = match rebuild.step().await {
             Ok(progress) => progress,
@@ -79,10 +79,13 @@ async fn caught_up(one: &Kept, shows: bool) -> Result<(Rebuild<AnyProjection>, S
             }
         };
         if shows {
-            meter.show(progress);
+            meter.show(
+                progress.applied.unsigned_abs(),
+                Some(progress.total.unsigned_abs()),
+            );
         }
         if progress.left() <= 0 {
-            return Ok((rebuild, meter.finish(progress)));
+            return Ok((rebuild, meter.finish(progress.applied.unsigned_abs())));
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Scenarios of the whole: four service processes on a PostgreSQL and a NATS that nobody shares.
 
 mod analyst;
+mod backup;
 mod broken;
 mod crash;
 mod erasure;

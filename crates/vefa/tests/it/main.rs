@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod import;
+
 use std::{
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -46,6 +48,27 @@ fn tells_its_version_also_where_the_configuration_is_of_no_use() {
     );
 }
 
+#[test]
+fn says_what_a_backup_and_a_restore_lack_before_they_touch_a_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let nowhere = path("nowhere");
+    let (new, programs) = (path("new"), ["--postgres-programs", &nowhere]);
+    let backup = [&["backup", "--out", &new], &programs[..]].concat();
+    let output = vefa(&backup).output().unwrap();
+    let said = refusal(&output);
+    assert!(
+        said.contains("pg_dump cannot be run: install PostgreSQL's client programs"),
+        "{said}"
+    );
+    let restore = [&["restore", "--from", &nowhere], &programs[..]].concat();
+    let output = vefa(&restore).output().unwrap();
+    let said = refusal(&output);
+    assert!(said.contains("nowhere holds no backup"), "{said}");
+    let names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().collect();
+    assert!(names.is_empty(), "{names:?}");
+}
+
 #[tokio::test]
 async fn says_why_a_service_is_not_healthy() {
     let port = free_port().unwrap();
@@ -73,6 +96,7 @@ struct Ground {
     database: TestDatabase,
     address: String,
     nats_url: String,
+    stream_prefix: String,
     secrets: tempfile::TempDir,
 }
 
@@ -82,6 +106,7 @@ impl Ground {
             database: TestDatabase::create("vefa_migrate").await.unwrap(),
             address: format!("127.0.0.1:{}", free_port().unwrap()),
             nats_url: TestServers::from_env().unwrap().nats_url,
+            stream_prefix: TestServers::unique_prefix(),
             secrets: tempfile::tempdir().unwrap(),
         };
         let made = ground.command(&["init"]).output().unwrap();
@@ -96,7 +121,7 @@ impl Ground {
             .env("VEFA__DATABASE__URL__CUSTOMERS", self.database.url())
             .env("VEFA__DATABASE__MIGRATE", "false")
             .env("VEFA__NATS__URL", &self.nats_url)
-            .env("VEFA__NATS__STREAM_PREFIX", TestServers::unique_prefix())
+            .env("VEFA__NATS__STREAM_PREFIX", &self.stream_prefix)
             .env("VEFA__LISTEN__CUSTOMERS", &self.address)
             .env("VEFA__AUTH__SECRET_FILE", secret("auth"))
             .env("VEFA__KEYS__MASTER_KEY_FILE", secret("master"));
