@@ -16,8 +16,9 @@ const ABOUT: &str = "\
 Every event of every service, as it is stored and as it is published: the payload on the bus is the payload in the log, byte for byte.
 
 The payload is protobuf; its schema here is that of protobuf's JSON form, in which fields that have their default are left out. \
-Every event is published at least once and, within a partition, in order. Positions in a partition have no gaps (`Vefa-Epoch`, `Vefa-Position`), so that \
-a subscriber sees both a repeat and a miss; what is missed, and all history, is read from `vefa.common.v1.LogService/ReadLog` of the service.
+Every event is published at least once and, within a partition, in order. Positions in a partition, which tenants share, have no gaps (`Vefa-Epoch`, \
+`Vefa-Position`): one that was seen before is a repeat, one that is skipped was missed or is another tenant's. What is missed, and all history, is read from \
+`vefa.common.v1.LogService/ReadLog` of the service.
 
 Fields with `x-sealed: true` identify a person. They are ciphertext under the customer's own key; when the key is destroyed they are gone for everyone.";
 

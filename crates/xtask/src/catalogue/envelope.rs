@@ -120,7 +120,7 @@ pub(super) const HEADERS: [Header; 18] = [
         "Vefa-Position",
         Form::Number,
         "42",
-        "Gapless position in the partition of the service's log, from 1. Tells a repeat and a miss.",
+        "Position in the partition of the service's log, from 1, without gaps over all tenants. Tells a repeat, and what may have been missed.",
     ),
     always(
         "Vefa-Stream",

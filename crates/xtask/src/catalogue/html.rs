@@ -68,10 +68,10 @@ fn head(services: &[Service]) -> Markup {
             }
             dl class="rules" {
                 div { dt { "Order" } dd {
-                    "A customer has the same partition in every service. Within a partition of a service events come in order, and positions have no gaps."
+                    "A customer has the same partition in every service. Within a partition of a service, which tenants share, events come in order and positions grow."
                 } }
                 div { dt { "Delivery" } dd {
-                    "At least once. A position seen before is a repeat; one that is skipped is a miss. What was missed, and all history, is in "
+                    "At least once. A position seen before is a repeat; one that is skipped was missed, or is another tenant's. What was missed, and all history, is in "
                     code { "LogService.ReadLog" } " of the service."
                 } }
                 div { dt { "Change" } dd {
