@@ -2,6 +2,7 @@
 //! nothing is decrypted; a sealed field is what it is everywhere, bytes.
 
 mod access;
+mod describe;
 mod export;
 mod filter;
 mod follow;
@@ -22,6 +23,8 @@ pub(crate) enum Command {
     Tail(tail::TailArguments),
     /// Writes events as files, by type and day, and goes on where it was.
     Export(export::ExportArguments),
+    /// Tells what events mean: all in a line each, or one with its fields.
+    Describe(describe::DescribeArguments),
     /// Writes the descriptors of all events (a FileDescriptorSet) to the standard output, for whoever decodes payloads elsewhere.
     Descriptors,
 }
@@ -30,6 +33,7 @@ pub(crate) fn run(config: impl FnOnce() -> Result<Config>, command: &Command) ->
     match command {
         Command::Tail(arguments) => tail::run(&config()?, arguments),
         Command::Export(arguments) => export::run(&config()?, arguments),
+        Command::Describe(arguments) => describe::run(arguments),
         Command::Descriptors => std::io::stdout()
             .write_all(contracts::FILE_DESCRIPTOR_SET)
             .context("writing the descriptors"),

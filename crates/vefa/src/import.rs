@@ -26,7 +26,7 @@ use source::{Source, is_standard_input, open, parse_name};
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Registers a customer for each line of a file. Columns: kind (person or business; the only one that must be there), affiliation,
-    /// given_name, family_name, legal_name, locale, time_zone, country_code, email, phone, tckn, vkn, external:<system>,
+    /// given_name, family_name, legal_name, locale, time_zone, country_code, email, phone, tckn, vkn, external:SYSTEM,
     /// registered_time, customer_id.
     ///
     /// Good lines are registered, bad ones written to FILE.rejected.jsonl: line, column, code, reason. Nobody is registered twice under one

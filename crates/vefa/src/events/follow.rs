@@ -29,14 +29,12 @@ use tokio::{
 
 use super::{
     filter::Filter,
-    live::{self, Live, logged},
+    live::{self, LOOK_AGAIN, Live, logged},
     log::{Heads, ServiceLog, Unread},
     tell,
     types::EventTypes,
 };
 
-/// How often it is looked whether the connection is another one, and whether the log failed to answer.
-pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// How often the log is asked for what was not heard.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 /// What was recorded before --until may be committed a moment later.

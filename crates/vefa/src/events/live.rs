@@ -1,6 +1,6 @@
 //! What is heard from NATS, as long as there is a connection.
 
-use std::future::pending;
+use std::{future::pending, time::Duration};
 
 use aggregate::Partition;
 use anyhow::Result;
@@ -8,7 +8,10 @@ use contracts::common::v1::LoggedEvent;
 use event_bus::{Bus, BusError, Heard, Subscription};
 use event_log::{StoredEvent, timestamp};
 
-use super::{follow::LOOK_AGAIN, log::ServiceLog, tell};
+use super::{log::ServiceLog, tell};
+
+/// How often it is looked whether the connection is another one, and whether the log failed to answer.
+pub(super) const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A subscription, and of which connection it is.
 pub(super) struct Live {

@@ -12,7 +12,7 @@ use super::rejection::Rejection;
 
 /// For messages about columns that nobody knows.
 pub(super) const KNOWN: &str = "kind, affiliation, given_name, family_name, legal_name, locale, time_zone, country_code, email, phone, \
-     tckn, vkn, external:<system>, registered_time, customer_id";
+     tckn, vkn, external:SYSTEM, registered_time, customer_id";
 
 const EXTERNAL: &str = "external:";
 
