@@ -6,7 +6,7 @@ use aggregate::{Partition, StreamId, TenantId};
 use sqlx::{PgExecutor, Row as _, postgres::PgRow};
 use tokio::time::Instant;
 
-use crate::{EventLog, error::LogError, event::StoredEvent};
+use crate::{EventLog, checkpoint::LEASES, error::LogError, event::StoredEvent};
 
 pub(crate) fn partition_of(number: i16) -> Result<Partition, sqlx::Error> {
     u32::try_from(number)
@@ -126,14 +126,16 @@ impl EventLog {
             .collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// How many events each projection has applied, summed over partitions, by name.
+    /// How many events each projection has applied, summed over partitions, by name. The relay and the timers are none.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn progress(&self) -> Result<BTreeMap<String, i64>, LogError> {
         let rows: Vec<(String, i64)> = sqlx::query_as(
-            "select projection, sum(position)::bigint from checkpoint group by projection order by projection",
+            "select projection, sum(position)::bigint from checkpoint
+             where projection <> all($1) group by projection order by projection",
         )
+        .bind(LEASES)
         .fetch_all(self.pool())
         .await?;
         Ok(rows.into_iter().collect())

@@ -162,7 +162,6 @@ impl LogService for LogApi {
         Ok(Response::new(GetProgressResponse {
             progress: progress
                 .into_iter()
-                .filter(|(projection, _)| projection != "relay")
                 .map(|(projection, applied)| Progress {
                     projection,
                     applied: applied.unsigned_abs(),

@@ -64,6 +64,18 @@ async fn a_whole_log_has_no_findings() {
     database.drop().await.unwrap();
 }
 
+/// Timers fire more often than events are appended: how often is no position.
+#[tokio::test]
+async fn timers_are_not_taken_for_a_projection() {
+    let fired = "insert into checkpoint (partition, projection, version, position)
+        select partition, 'timers', 1, position + 1 from log_head order by partition limit 1";
+    assert_eq!(after("verify-timers", fired).await, []);
+    let applied = "insert into checkpoint (partition, projection, version, position)
+        select partition, 'balances', 1, position + 1 from log_head order by partition limit 1";
+    let found = after("verify-ahead", applied).await;
+    assert_eq!(claims(&found), ["no projection is ahead of its log"]);
+}
+
 #[tokio::test]
 async fn a_lost_event_is_found() {
     let found = after(

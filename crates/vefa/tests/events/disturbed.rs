@@ -89,20 +89,20 @@ async fn nats_and_the_services_may_go_and_come_back() {
     let writer = ground.writer(TENANT).await;
     let ids = writer.customers(0, 5, 2).await;
     let tail = ground.tail(TENANT, &["--from-beginning"]);
-    tail.has(25).await;
+    tail.has(30).await;
     ground.nats.kill().unwrap();
     writer.customers(100, 5, 2).await;
-    tail.has(50).await;
+    tail.has(60).await;
     ground.nats.restart().unwrap();
     writer.purchase(&ids[0], 50).await;
-    tail.has(51).await;
+    tail.has(61).await;
     drop(writer);
     ground.kill_services();
     tail.says("it is tried again").await;
     ground.start_services();
     let writer = ground.writer(TENANT).await;
     writer.customers(200, 5, 2).await;
-    tail.has(76).await;
+    tail.has(91).await;
     let logged = ground.logged(TENANT).await;
     let (code, lines) = tail.interrupt();
     assert_eq!(code, Some(0));
@@ -160,10 +160,12 @@ async fn ends_when_nobody_reads() {
     let mut command = ground.analyst(TENANT, &["events", "tail", "--from-beginning"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = spawn_bound(command).unwrap();
-    let read = BufReader::new(child.stdout.take().unwrap()).lines().take(8);
+    let read = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .take(10);
     // All that there is; after the last line nobody reads.
     let read: Vec<String> = read.map(Result::unwrap).collect();
-    assert_eq!(read.len(), 8);
+    assert_eq!(read.len(), 10);
     let ended = wait_until(SOON, || child.try_wait().unwrap());
     assert_eq!(ended.and_then(|status| status.code()), Some(0));
     let mut told = String::new();
@@ -212,8 +214,8 @@ async fn ends_with_its_token_and_says_so() {
     let token = ground.token_for("0", TENANT, &["*"]);
     let arguments = ["events", "tail", "--from-beginning", "--token", &token];
     let mut tail = Tail::start(ground.stranger(TENANT, &arguments));
-    tail.has(4).await;
+    tail.has(5).await;
     assert_eq!(tail.ended(), Some(1));
     tail.says("the token has expired (Unauthenticated)").await;
-    assert_eq!(tail.lines().len(), 4);
+    assert_eq!(tail.lines().len(), 5);
 }

@@ -36,7 +36,7 @@ async fn both_formats_have_the_same_columns_and_values() {
     );
     let told = exported(&ground, &columns, &[]);
     assert!(
-        told.contains("customers: 9 exported (9 events in"),
+        told.contains("customers: 12 exported (12 events in"),
         "{told}"
     );
     assert!(
@@ -67,7 +67,7 @@ async fn both_formats_have_the_same_columns_and_values() {
             }
         }
     }
-    assert!(compared > 15 * (15 + 4), "{compared}");
+    assert!(compared > 18 * (15 + 4), "{compared}");
     let day = service::clock::now().date();
     let purchases = format!(
         "type=PurchaseRecorded/day={day}/part-interactions-000000000000-000000000006.parquet"
@@ -265,5 +265,5 @@ async fn a_moment_divides_an_export() {
     );
     exported(&ground, &before, &["--to", &moment]);
     exported(&ground, &after, &["--from", &moment]);
-    assert_eq!((total(&order(&before)), total(&order(&after))), (15, 16));
+    assert_eq!((total(&order(&before)), total(&order(&after))), (18, 20));
 }

@@ -49,7 +49,7 @@ async fn what_is_asked_for_is_all_that_comes() {
         TENANT,
         &["--customer", &ids[1], "--since", past, "--until", &until],
     );
-    tail.has(6).await;
+    tail.has(7).await;
     let (_, lines) = tail.interrupt();
     let mut types: Vec<&str> = lines
         .iter()
@@ -62,6 +62,7 @@ async fn what_is_asked_for_is_all_that_comes() {
             "vefa.customers.v1.CustomerRegistered",
             "vefa.customers.v1.IdentifierAdded",
             "vefa.customers.v1.IdentifierClaimed",
+            "vefa.customers.v1.LifecycleStageChanged",
             "vefa.interactions.v1.PurchaseRecorded",
             "vefa.interactions.v1.PurchaseRecorded",
             "vefa.interactions.v1.PurchaseRecorded",
@@ -92,7 +93,7 @@ async fn what_is_asked_for_is_all_that_comes() {
     assert!(output.status.success(), "{}", said(&output));
     let lines = String::from_utf8(output.stdout).unwrap();
     assert!(lines.starts_with("recorded "), "{lines}");
-    assert_eq!(lines.lines().count(), 1 + 12, "{lines}");
+    assert_eq!(lines.lines().count(), 1 + 16, "{lines}");
     assert!(!lines.contains("interactions"), "{lines}");
 }
 

@@ -2,8 +2,8 @@
 
 use contracts::{
     customers::v1::{
-        CustomerKind, Identifier, IdentifierType, Profile, RegisterCustomerRequest,
-        customers_service_client::CustomersServiceClient,
+        ChangeLifecycleStageRequest, CustomerKind, Identifier, IdentifierType, LifecycleStage,
+        Profile, RegisterCustomerRequest, customers_service_client::CustomersServiceClient,
     },
     interactions::v1::{
         Purchase, PurchaseKind, PurchaseLine, RecordPurchaseRequest,
@@ -29,7 +29,7 @@ impl Writer {
         request
     }
 
-    /// A customer with an external identifier: three events in two partitions.
+    /// A customer with an external identifier, said to be active, so that no purchase moves it: four events in two partitions.
     pub(crate) async fn register(&self, n: u32) -> String {
         let request = RegisterCustomerRequest {
             request_id: format!("register-{n}"),
@@ -50,7 +50,17 @@ impl Writer {
             .register_customer(self.request(request))
             .await
             .unwrap();
-        answer.into_inner().customer_id
+        let customer_id = answer.into_inner().customer_id;
+        let request = ChangeLifecycleStageRequest {
+            customer_id: customer_id.clone(),
+            stage: LifecycleStage::Active.into(),
+            ..ChangeLifecycleStageRequest::default()
+        };
+        client
+            .change_lifecycle_stage(self.request(request))
+            .await
+            .unwrap();
+        customer_id
     }
 
     pub(crate) async fn purchase(&self, customer_id: &str, n: u32) {

@@ -27,15 +27,17 @@ pub(crate) struct Logs {
     databases: PerService<String>,
 }
 
-/// The relay keeps no positions here: where it is stands in the stream, which is compared in the end.
+/// Of the relay, where it is stands in the stream, which is compared in the end; timers follow no log.
 const READERS: &str = "select projection, partition, position from checkpoint
-     where projection <> 'relay' order by projection, partition";
+     where projection not in ('relay', 'timers') order by projection, partition";
 
 #[derive(Debug, PartialEq, Eq)]
 struct Look {
     heads: PerService<Positions>,
     /// By service and name: read models, and followers of other services.
     readers: BTreeMap<(&'static str, String), Positions>,
+    /// Timers that are due and have not fired.
+    due: i64,
 }
 
 impl Logs {
@@ -50,13 +52,14 @@ impl Logs {
         loop {
             sleep(PAUSE).await;
             let now = self.look().await?;
-            if now == before && now.behind().is_empty() {
+            if now == before && now.behind().is_empty() && now.due == 0 {
                 return Ok(());
             }
             if Instant::now() > deadline {
                 bail!(
-                    "after {limit:?} these have not read all, or all is still moving: {:?}",
-                    now.behind()
+                    "after {limit:?} these have not read all, or all is still moving: {:?}; {} timers are due",
+                    now.behind(),
+                    now.due
                 );
             }
             before = now;
@@ -66,6 +69,7 @@ impl Logs {
     async fn look(&self) -> anyhow::Result<Look> {
         let mut heads = Vec::new();
         let mut readers: BTreeMap<_, Positions> = BTreeMap::new();
+        let mut due = 0;
         for service in Service::ALL {
             let mut database = self.connect(service).await?;
             let head: Vec<(i16, i64)> =
@@ -78,6 +82,10 @@ impl Logs {
                 .fetch_all(&mut database)
                 .await
                 .context("reading how far the readers have come")?;
+            due += sqlx::query_scalar::<_, i64>("select count(*) from timer where due_at <= now()")
+                .fetch_one(&mut database)
+                .await
+                .context("counting the timers that are due")?;
             for (reader, partition, position) in rows {
                 let positions = readers.entry((service.name(), reader)).or_default();
                 if position > 0 {
@@ -89,6 +97,7 @@ impl Logs {
         Ok(Look {
             heads: PerService::try_new(|_| heads.next().context("one for each service"))?,
             readers,
+            due,
         })
     }
 

@@ -9,8 +9,8 @@ use super::client::Clients;
 use super::service::{PerService, Service};
 
 const LIMIT: Duration = Duration::from_secs(20);
-/// Two looks this far apart that see the same show that nothing moves any more.
-const QUIET: Duration = Duration::from_millis(200);
+/// Two looks this far apart that see the same show that nothing moves any more: timers that are due are looked for more often.
+const QUIET: Duration = Duration::from_millis(600);
 
 /// Waits until every reader of every log has come to its end and nothing moves any more. Returns how many
 /// events each log then holds.

@@ -75,6 +75,7 @@ impl Expected {
         let customers = self.customers.len();
         let consents = self.customers.iter().filter(|it| import::consents(&it.id));
         let rows: usize = self.customers.iter().map(|it| it.rows.len()).sum();
+        let bought = self.customers.iter().filter(|it| !it.rows.is_empty());
         let came_back = self.customers.iter().filter(|it| it.days().len() > 1);
         let counts: PerService<Vec<(&str, usize)>> = PerService {
             customers: vec![
@@ -82,6 +83,8 @@ impl Expected {
                 ("IdentifierAdded", customers),
                 ("IdentifierClaimed", customers),
                 ("ConsentRecorded", consents.count()),
+                // Long ago they bought, and then fell silent and were lost.
+                ("LifecycleStageChanged", 3 * bought.count()),
             ],
             interactions: vec![("PurchaseRecorded", rows)],
             segmentation: vec![
