@@ -18,7 +18,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     && install -m 755 target/image/vefa /vefa
 
 # The same beside PostgreSQL's client programs, for `vefa backup` and `vefa restore`: they must not be older than the server.
-FROM postgres:18-bookworm AS backup
+FROM postgres:18 AS backup
 COPY --from=build /vefa /usr/local/bin/vefa
 # A volume that is mounted here for the first time gets this owner.
 RUN install -d -m 700 -o 10001 -g 10001 /backup
