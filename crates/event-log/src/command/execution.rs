@@ -75,7 +75,8 @@ impl EventLog {
                 WriteOutcome::Written(written) => {
                     drop(turn);
                     self.forget(&erased).await;
-                    return Ok(self.committed(decision.response, written.last_positions));
+                    let covered = written.last_positions.into_iter().take(decision.covered);
+                    return Ok(self.committed(decision.response, covered));
                 }
                 WriteOutcome::Conflict => {
                     if let Some(committed) = self.stored_response(request).await? {
@@ -126,7 +127,9 @@ impl EventLog {
                 }
                 Err(other) => return Err(other),
             };
-            let Decision { appends, response } = Decision::new([append], &respond(&loaded));
+            let Decision {
+                appends, response, ..
+            } = Decision::new([append], &respond(&loaded));
             if request.validate_only {
                 // What was decided does not happen: the next command loads what does.
                 return Ok(self.committed(response, []));
@@ -149,7 +152,7 @@ impl EventLog {
             if let Ok(WriteOutcome::Written(written)) = outcome {
                 drop(alone);
                 self.forget(&erased).await;
-                return Ok(self.committed(response, written.last_positions));
+                return Ok(self.committed(response, written.last_positions.into_iter().take(1)));
             }
             match &mut alone {
                 Some(held) => held.forget(),
@@ -204,10 +207,9 @@ impl EventLog {
         response: Vec<u8>,
         positions: impl IntoIterator<Item = (Partition, i64)>,
     ) -> Committed {
-        let first = positions.into_iter().next();
         Committed {
             response,
-            token: ConsistencyToken::new(self.name(), self.epoch(), first),
+            token: ConsistencyToken::new(self.name(), self.epoch(), positions),
             replayed: false,
         }
     }
@@ -244,6 +246,7 @@ impl EventLog {
             .and_then(|partition| Partition::parse(partition).ok());
         let mut committed = self.committed(response, at.zip(position));
         committed.replayed = true;
+        self.metrics().replayed();
         Ok(Some(committed))
     }
 }

@@ -55,8 +55,10 @@ impl Request {
 /// What a command leads to.
 #[derive(Clone, Debug, Default)]
 pub struct Decision {
-    /// Appends to different streams; none when nothing changes. The consistency token covers the first one's partition.
+    /// Appends to different streams; none when nothing changes.
     pub appends: Vec<Append>,
+    /// How many of them, from the first, the consistency token covers. A repeat's covers the first alone: it comes later.
+    pub covered: usize,
     /// The encoded response, kept for a repeat. It must hold nothing personal.
     pub response: Vec<u8>,
 }
@@ -69,8 +71,15 @@ impl Decision {
                 .into_iter()
                 .filter(|append| !append.events.is_empty())
                 .collect(),
+            covered: 1,
             response: response.encode_to_vec(),
         }
+    }
+
+    /// The same, with a consistency token that covers several appends: for what reads show of all of them.
+    #[must_use]
+    pub fn covering(self, covered: usize) -> Self {
+        Self { covered, ..self }
     }
 }
 
