@@ -7,6 +7,7 @@ mod erasure;
 mod history;
 mod identifier;
 mod lifecycle;
+mod merge;
 mod message;
 mod office;
 mod parse;
@@ -29,12 +30,15 @@ use contracts::customers::v1::{
     GetCustomerResponse, GetErasureReceiptRequest, GetErasureReceiptResponse,
     LiftRestrictionRequest, LiftRestrictionResponse, ListChangesRequest, ListChangesResponse,
     ListCustomersRequest, ListCustomersResponse, ListDuplicateCandidatesRequest,
-    ListDuplicateCandidatesResponse, RecordConsentRequest, RecordConsentResponse,
+    ListDuplicateCandidatesResponse, MergeCustomersRequest, MergeCustomersResponse,
+    PreviewMergeRequest, PreviewMergeResponse, RecordConsentRequest, RecordConsentResponse,
     RegisterCustomerRequest, RegisterCustomerResponse, ReleaseOwnerRequest, ReleaseOwnerResponse,
-    ResolveIdentifierRequest, ResolveIdentifierResponse, RestrictProcessingRequest,
-    RestrictProcessingResponse, SearchCustomersRequest, SearchCustomersResponse,
-    UpdateProfileRequest, UpdateProfileResponse, WalkRelationsRequest, WalkRelationsResponse,
-    WithdrawConsentRequest, WithdrawConsentResponse, customers_service_server::CustomersService,
+    RemoveIdentifierRequest, RemoveIdentifierResponse, ResolveIdentifierRequest,
+    ResolveIdentifierResponse, RestrictProcessingRequest, RestrictProcessingResponse,
+    SearchCustomersRequest, SearchCustomersResponse, UnmergeCustomerRequest,
+    UnmergeCustomerResponse, UpdateProfileRequest, UpdateProfileResponse, WalkRelationsRequest,
+    WalkRelationsResponse, WithdrawConsentRequest, WithdrawConsentResponse,
+    customers_service_server::CustomersService,
 };
 use event_log::{Committed, EventLog};
 use prost::Message;
@@ -91,6 +95,16 @@ impl CustomersService for Api {
     ) -> Result<Response<AddIdentifierResponse>, Status> {
         let caller = Caller::of(&request, WRITE)?;
         self.add(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn remove_identifier(
+        &self,
+        request: Request<RemoveIdentifierRequest>,
+    ) -> Result<Response<RemoveIdentifierResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.remove(&caller, &request.into_inner())
             .await
             .map(Response::new)
     }
@@ -191,6 +205,36 @@ impl CustomersService for Api {
     ) -> Result<Response<LiftRestrictionResponse>, Status> {
         let caller = Caller::of(&request, WRITE)?;
         self.lift(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn merge_customers(
+        &self,
+        request: Request<MergeCustomersRequest>,
+    ) -> Result<Response<MergeCustomersResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.merge(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn preview_merge(
+        &self,
+        request: Request<PreviewMergeRequest>,
+    ) -> Result<Response<PreviewMergeResponse>, Status> {
+        let caller = Caller::of(&request, READ)?;
+        self.preview(&caller, &request.into_inner())
+            .await
+            .map(Response::new)
+    }
+
+    async fn unmerge_customer(
+        &self,
+        request: Request<UnmergeCustomerRequest>,
+    ) -> Result<Response<UnmergeCustomerResponse>, Status> {
+        let caller = Caller::of(&request, WRITE)?;
+        self.unmerge(&caller, &request.into_inner())
             .await
             .map(Response::new)
     }

@@ -5,7 +5,9 @@ mod customer;
 mod fields;
 
 pub(crate) use claim::is_of_claim;
-pub(crate) use customer::LIFECYCLE_STAGE_CHANGED;
+pub(crate) use customer::{
+    CUSTOMER_ABSORBED, CUSTOMER_SEPARATED, CUSTOMER_UNMERGED, LIFECYCLE_STAGE_CHANGED,
+};
 
 #[cfg(test)]
 mod golden;

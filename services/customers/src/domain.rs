@@ -9,6 +9,7 @@ pub(crate) mod erasure;
 pub(crate) mod identifier;
 pub(crate) mod lifecycle;
 pub(crate) mod matching;
+pub(crate) mod merger;
 pub(crate) mod office;
 pub(crate) mod place;
 pub(crate) mod profile;

@@ -21,7 +21,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
-    codec::{LIFECYCLE_STAGE_CHANGED, is_of_claim},
+    codec::{
+        CUSTOMER_ABSORBED, CUSTOMER_SEPARATED, CUSTOMER_UNMERGED, LIFECYCLE_STAGE_CHANGED,
+        is_of_claim,
+    },
     domain::{
         Customer,
         customer::CustomerEvent,
@@ -60,6 +63,8 @@ pub(crate) struct ListedCustomer {
     pub(crate) version: i64,
     /// Somebody who was erased has a row, and is not listed.
     pub(crate) erased_at: Option<OffsetDateTime>,
+    /// Nor is somebody for whom another goes on.
+    pub(crate) survivor: Option<CustomerId>,
 }
 
 type Key = (TenantId, CustomerId);
@@ -98,9 +103,9 @@ impl Projection for CustomerList {
         "customers.list"
     }
 
-    /// Version 2 came with the rows by which customers are found.
+    /// Version 2 came with the rows by which customers are found, version 3 with the claims that these follow from.
     fn version(&self) -> i32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [Table] {
@@ -114,7 +119,7 @@ impl Projection for CustomerList {
         }
     }
 
-    /// What somebody says of a customer's stage is reviewed, so that silence is waited for from then on.
+    /// What somebody says of a customer's stage is reviewed, so that silence is waited for from then on; and whoever comes to have other purchases by a merger.
     async fn apply(
         &self,
         connection: &mut PgConnection,
@@ -129,7 +134,7 @@ impl Projection for CustomerList {
         connection: &mut PgConnection,
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
-        let reviews: Vec<_> = events.iter().filter_map(stage_told).collect();
+        let reviews: Vec<_> = events.iter().filter_map(to_be_reviewed).collect();
         schedule_in(connection, &reviews).await?;
         Ok(())
     }
@@ -179,9 +184,16 @@ impl Projection for CustomerList {
     }
 }
 
-/// A review because somebody told the customer's stage; none where it was a review that did.
-fn stage_told(event: &StoredEvent) -> Option<Timer> {
-    if event.type_ != LIFECYCLE_STAGE_CHANGED {
+/// A review because somebody told the customer's stage, or because purchases of another count with its own now, or no longer; none where it was a review that
+/// told the stage.
+fn to_be_reviewed(event: &StoredEvent) -> Option<Timer> {
+    let because = [
+        LIFECYCLE_STAGE_CHANGED,
+        CUSTOMER_ABSORBED,
+        CUSTOMER_SEPARATED,
+        CUSTOMER_UNMERGED,
+    ];
+    if !because.contains(&event.type_.as_str()) {
         return None;
     }
     // Metadata that cannot be read is none: it is for tracing, and a review too many changes nothing.
@@ -220,6 +232,7 @@ impl ListedCustomer {
                 office: Office::default(),
                 version: 1,
                 erased_at: None,
+                survivor: None,
             }),
             CustomerEvent::ProfileUpdated { .. }
             | CustomerEvent::IdentifierAdded { .. }
@@ -234,12 +247,22 @@ impl ListedCustomer {
             | CustomerEvent::LifecycleStageChanged { .. }
             | CustomerEvent::ProcessingRestricted { .. }
             | CustomerEvent::RestrictionLifted { .. }
+            | CustomerEvent::IdentifierRemoved { .. }
+            | CustomerEvent::Merged { .. }
+            | CustomerEvent::Unmerged { .. }
+            | CustomerEvent::Absorbed { .. }
+            | CustomerEvent::Separated { .. }
+            | CustomerEvent::ToldOf { .. }
             | CustomerEvent::Erased { .. } => None,
         }
     }
 
     fn evolve(&mut self, event: &CustomerEvent, version: i64) {
         match event {
+            // Whoever told it, it is what the profile says; what a separation takes from it is told before.
+            CustomerEvent::ToldOf { event, .. } => self.evolve(event, version),
+            CustomerEvent::Merged { survivor, .. } => self.survivor = Some(*survivor),
+            CustomerEvent::Unmerged { .. } => self.survivor = None,
             CustomerEvent::ProfileUpdated { change, .. } => change.apply(&mut self.profile),
             CustomerEvent::OwnerAssigned {
                 owner, assigned_at, ..
@@ -259,8 +282,11 @@ impl ListedCustomer {
                 self.lifecycle.reason = None;
                 self.erased_at = Some(erasure.at);
             }
-            // A list shows neither identifiers nor consents nor relations nor restrictions; the version counts them.
+            // A list shows neither identifiers nor consents nor relations nor restrictions, nor who was merged; the version counts them.
             CustomerEvent::Registered { .. }
+            | CustomerEvent::IdentifierRemoved { .. }
+            | CustomerEvent::Absorbed { .. }
+            | CustomerEvent::Separated { .. }
             | CustomerEvent::RelationAdded { .. }
             | CustomerEvent::RelationEnded { .. }
             | CustomerEvent::DescendantAdded { .. }

@@ -2,7 +2,6 @@
 
 use aggregate::CustomerId;
 use contracts::customers::v1 as pb;
-use event_log::Stream;
 use service::{
     Caller, command,
     page::{self, Query},
@@ -13,10 +12,7 @@ use uuid::Uuid;
 
 use super::{Api, message, parse};
 use crate::{
-    domain::{
-        Customer,
-        matching::duplicate::{Agreement, Compared, Likeness, Party, Reason},
-    },
+    domain::matching::duplicate::{Agreement, Compared, Likeness, Party, Reason},
     read_model::{self, ListedCustomer},
 };
 
@@ -77,13 +73,13 @@ impl Api {
     }
 
     async fn candidates(&self, caller: &Caller, id: CustomerId) -> Result<Vec<Candidate>, Status> {
-        let stream = Stream::of_customer(&caller.tenant, id);
-        let loaded = self.log.load::<Customer>(&stream).await;
+        let loaded = self.surviving(&caller.tenant, id).await;
         let state = loaded.map_err(command::failed)?.state;
         let registration = state
             .registration()
             .ok_or_else(|| status::not_found("customer", &id.to_string()))?;
         let this = Party::new(registration.kind, state.profile());
+        let id = registration.customer;
         let shared = read_model::candidates(&self.log, &caller.tenant, id, &state)
             .await
             .map_err(command::failed)?;
@@ -93,6 +89,7 @@ impl Api {
             .map_err(command::database)?;
         let others: Vec<(Party, ListedCustomer)> = rows
             .into_iter()
+            .filter(|row| row.survivor.is_none())
             .map(|row| (Party::new(row.kind, &row.profile), row))
             .collect();
         let namesakes = others

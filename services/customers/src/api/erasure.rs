@@ -11,15 +11,13 @@ use service::{
 use tonic::Status;
 
 use super::{
-    Api,
-    identifier::claim_stream,
-    message, parse,
+    Api, message, parse,
     refusal::{self, Refusal, from_rejection},
     stored,
 };
 use crate::{
     domain::{
-        Customer, IdentifierClaim,
+        Customer,
         claim::{ClaimCommand, ClaimIdentifier},
         customer::CustomerCommand,
         erasure::Erasure,
@@ -60,7 +58,7 @@ impl Api {
         })
     }
 
-    /// Erases the customer, and releases the identifiers in the same step.
+    /// Erases the customer with all who were merged into it, and releases the identifiers in the same step.
     async fn decide_erasure(
         &self,
         request: &Request,
@@ -70,25 +68,27 @@ impl Api {
     ) -> Result<Decision, CommandError<Refusal>> {
         let mut loaded = self.at_version(request, customer, seen).await?;
         let owned = loaded.state.identifiers().to_vec();
+        let merged: Vec<CustomerId> = loaded.state.mergers().ids().collect();
+        let registration = loaded.state.registration();
+        let owner = registration.map_or(customer, |registration| registration.customer);
+        let erase = CustomerCommand::Erase(erasure);
         let erased = loaded
-            .decide(&CustomerCommand::Erase(erasure), request)
+            .decide(&erase, request)
             .map_err(|error| from_rejection(error, Refusal::Customer))?;
         let mut appends = vec![erased];
+        // All of them are one and the same, and each has a key of its own.
+        for one in merged {
+            let mut one = self.as_it_is(request, one).await?;
+            let erased = one.decide(&erase, request);
+            appends.push(erased.map_err(|error| from_rejection(error, Refusal::Customer))?);
+        }
         for identifier in owned {
-            let stream = claim_stream(&request.tenant, identifier.claim);
-            let mut claim = self.log.load::<IdentifierClaim>(&stream).await?;
             let release = ClaimCommand::Release(ClaimIdentifier {
                 claim: identifier.claim,
-                customer,
+                customer: owner,
                 type_: identifier.type_,
             });
-            let path = "identifier".to_owned();
-            let released = claim.decide(&release, request);
-            appends.push(
-                released.map_err(|error| {
-                    from_rejection(error, |_| Refusal::IdentifierTaken { path })
-                })?,
-            );
+            appends.push(self.on_claim(request, identifier.claim, &release).await?);
         }
         let response = pb::EraseCustomerResponse {
             etag: message::etag(loaded.version),

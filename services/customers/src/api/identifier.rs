@@ -1,14 +1,16 @@
-//! Identifiers: adding one to a customer, and the claims that keep each to one owner.
+//! Identifiers: adding one to a customer and taking it away, and the claims that keep each to one owner.
 
 use aggregate::{CustomerId, StreamId, TenantId};
 use contracts::customers::v1 as pb;
-use event_log::{Append, CommandError, Decision, LogError, Request, Stream};
+use event_log::{Append, CommandError, Decision, Loaded, LogError, Request, Stream};
 use service::{Caller, command, status::Violations};
 use tonic::Status;
 use uuid::Uuid;
 
 use super::{
-    Api, message, parse,
+    Api,
+    change::{as_named, named},
+    message, parse,
     refusal::{self, Refusal, from_rejection},
     stored,
 };
@@ -63,21 +65,9 @@ impl Api {
         customer: CustomerId,
         given: &GivenIdentifier,
     ) -> Result<Decision, CommandError<Refusal>> {
-        let stream = Stream::of_customer(&request.tenant, customer);
-        let mut loaded = self.log.load::<Customer>(&stream).await?;
-        if loaded.state.registration().is_none() {
-            // Before the country of nobody is asked for.
-            return Err(CommandError::Rejected(Refusal::Customer(
-                CustomerRejection::NotRegistered,
-            )));
-        }
-        let identifier = given
-            .in_country(loaded.state.profile().country.as_ref())
-            .map_err(|error| CommandError::Rejected(Refusal::Phone(error)))?;
-        let claim = self.claim_id(&request.tenant, &identifier).await?;
-        let identifier = NewIdentifier { claim, identifier };
+        let (mut loaded, owner, identifier) = self.meant(request, customer, given).await?;
         let claimed = self
-            .claim(request, customer, &identifier, "identifier", false)
+            .claim(request, owner, &identifier, "identifier", false)
             .await?;
         let response_identifier = concealed(&identifier);
         let add = CustomerCommand::AddIdentifier {
@@ -85,7 +75,7 @@ impl Api {
             at: request.now,
         };
         let added = loaded
-            .decide(&add, request)
+            .decide(&as_named(named(&loaded, customer), add), request)
             .map_err(|error| from_rejection(error, Refusal::Customer))?;
         let response = pb::AddIdentifierResponse {
             identifier: Some(response_identifier),
@@ -96,6 +86,92 @@ impl Api {
         Ok(Decision::new([added, claimed], &response))
     }
 
+    /// Who goes on for the customer, with its id, and the identifier as it means it.
+    async fn meant(
+        &self,
+        request: &Request,
+        customer: CustomerId,
+        given: &GivenIdentifier,
+    ) -> Result<(Loaded<Customer>, CustomerId, NewIdentifier), CommandError<Refusal>> {
+        let loaded = self.surviving(&request.tenant, customer).await?;
+        // Before the country of nobody is asked for.
+        let registration = loaded.state.registration().ok_or_else(|| {
+            CommandError::Rejected(Refusal::Customer(CustomerRejection::NotRegistered))
+        })?;
+        let owner = registration.customer;
+        let identifier = given
+            .in_country(loaded.state.profile().country.as_ref())
+            .map_err(|error| CommandError::Rejected(Refusal::Phone(error)))?;
+        let claim = self.claim_id(&request.tenant, &identifier).await?;
+        Ok((loaded, owner, NewIdentifier { claim, identifier }))
+    }
+
+    pub(super) async fn remove(
+        &self,
+        caller: &Caller,
+        request: &pb::RemoveIdentifierRequest,
+    ) -> Result<pb::RemoveIdentifierResponse, Status> {
+        let mut violations = Violations::new();
+        let customer = parse::customer_id(&mut violations, &request.customer_id);
+        let given = parse::identifier(&mut violations, "identifier", request.identifier.as_ref());
+        let (customer, given) = parse::complete(violations, customer.zip(given))?;
+        let recognised = caller
+            .command(&self.log, self.retention, &request.request_id, request)
+            .await?
+            .validating(request.validate_only);
+        let committed = self
+            .log
+            .transact(&recognised, || {
+                self.decide_removal(&recognised, customer, &given)
+            })
+            .await
+            .map_err(|error| refusal::status(error, customer))?;
+        Ok(pb::RemoveIdentifierResponse {
+            consistency_token: committed.token.to_string(),
+            ..stored(&committed)?
+        })
+    }
+
+    async fn decide_removal(
+        &self,
+        request: &Request,
+        customer: CustomerId,
+        given: &GivenIdentifier,
+    ) -> Result<Decision, CommandError<Refusal>> {
+        let (mut loaded, owner, NewIdentifier { claim, identifier }) =
+            self.meant(request, customer, given).await?;
+        let at = request.now;
+        let removed = loaded
+            .decide(&CustomerCommand::RemoveIdentifier { claim, at }, request)
+            .map_err(|error| from_rejection(error, Refusal::Customer))?;
+        let release = ClaimCommand::Release(ClaimIdentifier {
+            claim,
+            customer: owner,
+            type_: identifier.type_(),
+        });
+        let released = self.on_claim(request, claim, &release).await?;
+        let response = pb::RemoveIdentifierResponse {
+            etag: message::etag(loaded.version),
+            consistency_token: String::new(),
+        };
+        Ok(Decision::new([removed, released], &response))
+    }
+
+    /// A command on a claim that its owner may give.
+    pub(super) async fn on_claim(
+        &self,
+        request: &Request,
+        claim: ClaimId,
+        command: &ClaimCommand,
+    ) -> Result<Append, CommandError<Refusal>> {
+        let stream = claim_stream(&request.tenant, claim);
+        let mut loaded = self.log.load::<IdentifierClaim>(&stream).await?;
+        let path = "identifier".to_owned();
+        loaded.decide(command, request).map_err(|error| {
+            from_rejection(error, |IdentifierTaken| Refusal::IdentifierTaken { path })
+        })
+    }
+
     /// The identifier as it would be shown if the customer had it.
     async fn normalised(
         &self,
@@ -103,8 +179,7 @@ impl Api {
         customer: CustomerId,
         given: &GivenIdentifier,
     ) -> Result<Option<pb::Identifier>, Status> {
-        let stream = Stream::of_customer(tenant, customer);
-        let loaded = self.log.load::<Customer>(&stream).await;
+        let loaded = self.surviving(tenant, customer).await;
         let state = loaded.map_err(command::failed)?.state;
         let identifier = given.in_country(state.profile().country.as_ref());
         Ok(identifier
@@ -122,12 +197,8 @@ impl Api {
         let claim = concealed
             .and_then(|identifier| Uuid::try_parse(&identifier.value).ok())
             .map(ClaimId);
-        let stream = Stream::of_customer(tenant, customer);
-        let loaded = self
-            .log
-            .load::<Customer>(&stream)
-            .await
-            .map_err(command::failed)?;
+        let loaded = self.surviving(tenant, customer).await;
+        let loaded = loaded.map_err(command::failed)?;
         let mut identifiers = loaded.state.identifiers().iter();
         Ok(identifiers
             .find(|owned| Some(owned.claim) == claim)

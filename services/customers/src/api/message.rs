@@ -48,14 +48,24 @@ pub(super) fn customer(customer: &Customer, etag: String) -> Option<pb::Customer
             .relations()
             .iter()
             .filter(|relation| relation.period.end.is_none())
+            .filter(|relation| {
+                !customer
+                    .mergers()
+                    .has(relation.other_than(registration.customer))
+            })
             .map(relation)
             .collect(),
         erasure: customer.erasure().map(erasure),
         restriction: restriction(customer.restriction()),
+        absorbed_customer_ids: customer
+            .mergers()
+            .ids()
+            .map(|absorbed| absorbed.to_string())
+            .collect(),
     })
 }
 
-/// A customer of a list, without identifiers, consents, relations and restriction.
+/// A customer of a list, without identifiers, consents, relations, restriction and those who were merged into it.
 pub(super) fn listed(listed: &ListedCustomer) -> pb::Customer {
     pb::Customer {
         customer_id: listed.customer.to_string(),
@@ -72,6 +82,7 @@ pub(super) fn listed(listed: &ListedCustomer) -> pb::Customer {
         relations: Vec::new(),
         erasure: None,
         restriction: None,
+        absorbed_customer_ids: Vec::new(),
     }
 }
 

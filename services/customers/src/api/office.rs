@@ -2,7 +2,7 @@
 
 use aggregate::CustomerId;
 use contracts::customers::v1 as pb;
-use event_log::{CommandError, Decision, Request, Stream};
+use event_log::{CommandError, Decision, Request};
 use service::{Caller, status::Violations};
 use tonic::Status;
 
@@ -11,9 +11,7 @@ use super::{
     refusal::{self, Refusal, from_rejection},
     stored,
 };
-use crate::domain::{
-    Customer, Label, customer::CustomerCommand, office::Owner, profile::Affiliation,
-};
+use crate::domain::{Label, customer::CustomerCommand, office::Owner, profile::Affiliation};
 
 impl Api {
     pub(super) async fn give_owner(
@@ -63,13 +61,11 @@ impl Api {
         employee: CustomerId,
         command: &CustomerCommand,
     ) -> Result<Decision, CommandError<Refusal>> {
-        let stream = Stream::of_customer(&request.tenant, customer);
-        let mut loaded = self.log.load::<Customer>(&stream).await?;
+        let mut loaded = self.surviving(&request.tenant, customer).await?;
         let append = loaded
             .decide(command, request)
             .map_err(|error| from_rejection(error, Refusal::Customer))?;
-        let stream = Stream::of_customer(&request.tenant, employee);
-        let owner = self.log.load::<Customer>(&stream).await?.state;
+        let owner = self.surviving(&request.tenant, employee).await?.state;
         if owner.erasure().is_some() {
             let party = employee;
             return Err(CommandError::Rejected(Refusal::PartyErased { party }));

@@ -17,7 +17,7 @@ pub(super) use consent::{consent, withdrawal};
 pub(super) use filter::filter;
 pub(super) use identifier::identifier;
 pub(super) use order::order;
-pub(super) use profile::{affiliation, kind, profile, profile_change};
+pub(super) use profile::{affiliation, kind, profile, profile_change, profile_fields};
 
 /// What was parsed, unless something is wrong.
 pub(super) fn complete<T>(violations: Violations, parsed: Option<T>) -> Result<T, Status> {
@@ -74,12 +74,17 @@ pub(super) fn happened(
 
 /// The version that an etag stands for; none for an empty one.
 pub(super) fn etag(violations: &mut Violations, text: &str) -> Option<i64> {
+    etag_at(violations, "etag", text)
+}
+
+/// The version that an etag at `path` stands for.
+pub(super) fn etag_at(violations: &mut Violations, path: &str, text: &str) -> Option<i64> {
     if text.is_empty() {
         return None;
     }
     let version = text.parse().ok().filter(|version: &i64| *version > 0);
     if version.is_none() {
-        violations.add("etag", "is not an etag of a customer");
+        violations.add(path, "is not an etag of a customer");
     }
     version
 }

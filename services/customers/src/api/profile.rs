@@ -7,7 +7,9 @@ use service::{Caller, status::Violations};
 use tonic::Status;
 
 use super::{
-    Api, message, parse,
+    Api,
+    change::{as_named, named},
+    message, parse,
     refusal::{self, Refusal, from_rejection},
     stored,
 };
@@ -54,8 +56,9 @@ impl Api {
         seen: Option<i64>,
     ) -> Result<Decision, CommandError<Refusal>> {
         let mut loaded = self.at_version(request, customer, seen).await?;
+        let command = as_named(named(&loaded, customer), command.clone());
         let append = loaded
-            .decide(command, request)
+            .decide(&command, request)
             .map_err(|error| from_rejection(error, Refusal::Customer))?;
         let response = pb::UpdateProfileResponse {
             etag: message::etag(loaded.version),

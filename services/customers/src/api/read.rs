@@ -2,7 +2,7 @@
 
 use aggregate::{CustomerId, TenantId};
 use contracts::customers::v1 as pb;
-use event_log::{Stream, timestamp};
+use event_log::timestamp;
 use service::{
     Caller, command,
     page::{self, Query},
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{Api, identifier::claim_stream, message, parse};
 use crate::{
-    domain::{Customer, IdentifierClaim, identifier::Identifier},
+    domain::{IdentifierClaim, identifier::Identifier},
     read_model::{self, Place},
 };
 
@@ -29,10 +29,8 @@ impl Api {
         let as_of = request.as_of.as_ref().map(timestamp::from_proto);
         let as_of = as_of.and_then(|moment| violations.parsed("as_of", moment));
         let customer = parse::complete(violations, customer)?;
-        let stream = Stream::of_customer(&caller.tenant, customer);
         let loaded = self
-            .log
-            .load_as_of::<Customer>(&stream, as_of)
+            .surviving_as_of(&caller.tenant, customer, as_of)
             .await
             .map_err(command::failed)?;
         // A past state has no version: what was told late stands behind events that had not happened yet.

@@ -12,6 +12,11 @@ use crate::domain::{customer::CustomerRejection, identifier::InvalidPhone};
 pub(super) enum Refusal {
     /// The customer's state forbids it.
     Customer(CustomerRejection),
+    /// It is another customer of the request that forbids it.
+    Of {
+        customer: CustomerId,
+        refusal: Box<Refusal>,
+    },
     /// Another customer owns the identifier at this place of the request.
     IdentifierTaken { path: String },
     /// The customer is not at the version that the caller has seen.
@@ -45,8 +50,13 @@ pub(super) fn from_rejection<R>(
 
 /// The status of a command on a customer that did not take effect.
 pub(super) fn status(error: CommandError<Refusal>, customer: CustomerId) -> Status {
-    command::refused(error, |refusal| match refusal {
+    command::refused(error, |refusal| of_refusal(refusal, customer))
+}
+
+fn of_refusal(refusal: Refusal, customer: CustomerId) -> Status {
+    match refusal {
         Refusal::Customer(rejection) => of_rejection(&rejection, customer),
+        Refusal::Of { customer, refusal } => of_refusal(*refusal, customer),
         Refusal::IdentifierTaken { path } => {
             status::already_exists("identifier", &path, "IDENTIFIER_TAKEN")
         }
@@ -67,7 +77,7 @@ pub(super) fn status(error: CommandError<Refusal>, customer: CustomerId) -> Stat
             "the owner is not an internal customer",
         ),
         Refusal::Phone(error) => status::invalid_field("identifier.value", error.to_string()),
-    })
+    }
 }
 
 fn of_rejection(rejection: &CustomerRejection, customer: CustomerId) -> Status {
@@ -99,6 +109,15 @@ fn of_rejection(rejection: &CustomerRejection, customer: CustomerId) -> Status {
         CustomerRejection::NoSuchRelation(relation) => {
             status::not_found("relation", &relation.0.to_string())
         }
+        CustomerRejection::Merged { .. } => forbidden("CUSTOMER_MERGED"),
+        CustomerRejection::NotMerged => forbidden("NOT_MERGED"),
+        // It was merged elsewhere, or was not any more, while the request was under way.
+        CustomerRejection::NotAbsorbed(_) => forbidden("MERGERS_CHANGED"),
+        CustomerRejection::MergedIntoItself => forbidden("MERGED_INTO_ITSELF"),
+        CustomerRejection::KindsDiffer => forbidden("KINDS_DIFFER"),
+        CustomerRejection::AffiliationsDiffer => forbidden("AFFILIATIONS_DIFFER"),
+        CustomerRejection::TooManyMerged => forbidden("TOO_MANY_MERGED"),
+        CustomerRejection::NoSuchIdentifier => status::not_found("identifier", "identifier"),
         CustomerRejection::RelationEnded => forbidden("RELATION_ENDED"),
         CustomerRejection::RelationPermanent => forbidden("RELATION_PERMANENT"),
     }

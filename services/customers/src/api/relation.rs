@@ -1,10 +1,10 @@
 //! Relations: both customers take them over in one step, and no hierarchy leads back to where it began.
 
-use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::CustomerId;
 use contracts::customers::v1 as pb;
-use event_log::{CommandError, Decision, Loaded, Request, Stream};
+use event_log::{CommandError, Decision, Loaded, Request};
 use service::{Caller, status::Violations};
 use time::OffsetDateTime;
 use tonic::Status;
@@ -71,12 +71,17 @@ impl Api {
         relation: &Relation,
     ) -> Result<Decision, CommandError<Refusal>> {
         let mut first = self.registered(request, relation.from).await?;
+        let mut second = self.registered(request, relation.to).await?;
+        let relation = &Relation {
+            from: id_of(&first),
+            to: id_of(&second),
+            ..*relation
+        };
         if relation.to == relation.from {
             return Err(CommandError::Rejected(Refusal::Customer(
                 CustomerRejection::RelationCycle,
             )));
         }
-        let mut second = self.registered(request, relation.to).await?;
         if second.state.erasure().is_some() {
             let party = relation.to;
             return Err(CommandError::Rejected(Refusal::PartyErased { party }));
@@ -114,13 +119,13 @@ impl Api {
         Ok(Decision::new(appends, &response))
     }
 
-    async fn registered(
+    /// Who goes on for somebody who is registered.
+    pub(super) async fn registered(
         &self,
         request: &Request,
         party: CustomerId,
     ) -> Result<Loaded<Customer>, CommandError<Refusal>> {
-        let stream = Stream::of_customer(&request.tenant, party);
-        let loaded = self.log.load::<Customer>(&stream).await?;
+        let loaded = self.surviving(&request.tenant, party).await?;
         match loaded.state.registration() {
             Some(_) => Ok(loaded),
             None => Err(CommandError::Rejected(Refusal::NoSuchParty { party })),
@@ -128,8 +133,8 @@ impl Api {
     }
 
     /// Everybody above the second of the two while the relation lasts, itself among them, and all but itself as each was looked at; nobody where it
-    /// makes no hierarchy.
-    async fn above(
+    /// makes no hierarchy. Who goes on for somebody stands where that one stood.
+    pub(super) async fn above(
         &self,
         request: &Request,
         relation: &Relation,
@@ -138,24 +143,50 @@ impl Api {
         if !relation.type_.is_hierarchy() {
             return Ok((BTreeSet::new(), Vec::new()));
         }
-        let mut looked_at = BTreeMap::new();
-        let mut ascent = Ascent::from(relation.type_, relation.to, relation.period);
+        let beginning = id_of(second);
+        let mut looked_at: BTreeMap<CustomerId, Loaded<Customer>> = BTreeMap::new();
+        let mut ascent = Ascent::from(relation.type_, beginning, relation.period);
         while let Some((party, period)) = ascent.next() {
-            if party == relation.to {
+            if party == beginning {
                 ascent.told(party, period, second.state.relations());
                 continue;
             }
             // One who is met again, for another time, is looked at once.
-            let one = match looked_at.entry(party) {
-                Entry::Occupied(known) => known.into_mut(),
-                Entry::Vacant(new) => new.insert(self.registered(request, party).await?),
-            };
-            ascent.told(party, period, one.state.relations());
+            if let Some(known) = looked_at.get(&party) {
+                ascent.told(party, period, known.state.relations());
+                continue;
+            }
+            let one = self.registered(request, party).await?;
+            if id_of(&one) == party {
+                ascent.told(party, period, one.state.relations());
+                looked_at.insert(party, one);
+            } else {
+                ascent.meet(id_of(&one), period);
+            }
             if looked_at.len() >= PARTIES_MAX {
                 return Err(CommandError::Rejected(Refusal::HierarchyTooLarge));
             }
         }
         Ok((ascent.found(), looked_at.into_values().collect()))
+    }
+
+    /// Who has a relation: who goes on for a party, or the party itself, where the relation did not come with it because another said the same.
+    async fn with_relation(
+        &self,
+        request: &Request,
+        party: CustomerId,
+        relation: RelationId,
+    ) -> Result<Loaded<Customer>, CommandError<Refusal>> {
+        let has = |loaded: &Loaded<Customer>| {
+            let mut relations = loaded.state.relations().iter();
+            relations.any(|known| known.id == relation)
+        };
+        let survivor = self.registered(request, party).await?;
+        if has(&survivor) || id_of(&survivor) == party {
+            return Ok(survivor);
+        }
+        let merged = self.as_it_is(request, party).await?;
+        Ok(if has(&merged) { merged } else { survivor })
     }
 
     pub(super) async fn part(
@@ -194,22 +225,19 @@ impl Api {
         relation: RelationId,
         at: OffsetDateTime,
     ) -> Result<Decision, CommandError<Refusal>> {
-        let mut named = self.registered(request, customer).await?;
+        let mut named = self.with_relation(request, customer, relation).await?;
+        let own = id_of(&named);
         let mut relations = named.state.relations().iter();
-        let other = relations.find(|known| known.id == relation).map(|known| {
-            if known.from == customer {
-                known.to
-            } else {
-                known.from
-            }
-        });
+        let other = relations
+            .find(|known| known.id == relation)
+            .map(|known| known.other_than(own));
         let command = CustomerCommand::EndRelation { relation, at };
         let append = named
             .decide(&command, request)
             .map_err(|error| from_rejection(error, Refusal::Customer))?;
         let mut appends = vec![append];
         if let Some(other) = other {
-            let mut other = self.registered(request, other).await?;
+            let mut other = self.with_relation(request, other, relation).await?;
             let append = other.decide(&command, request);
             appends.push(append.map_err(|error| from_rejection(error, Refusal::Customer))?);
         }
@@ -219,4 +247,10 @@ impl Api {
         };
         Ok(Decision::new(appends, &response))
     }
+}
+
+/// The id of somebody who is registered.
+pub(super) fn id_of(loaded: &Loaded<Customer>) -> CustomerId {
+    let registration = loaded.state.registration();
+    registration.expect("somebody registered").customer
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use aggregate::CustomerId;
 use contracts::customers::v1 as pb;
-use event_log::{Stream, timestamp};
+use event_log::timestamp;
 use service::{
     Caller, command,
     status::{self, Violations},
@@ -12,7 +12,7 @@ use service::{
 use tonic::Status;
 
 use super::{Api, message, parse, refusal};
-use crate::{domain::Customer, wire};
+use crate::wire;
 
 /// Customers in one hierarchy or household that are looked at.
 pub(super) const PARTIES_MAX: usize = 1000;
@@ -32,17 +32,25 @@ impl Api {
         let (customer, type_) = parse::complete(violations, customer.zip(type_))?;
         let mut relations = Vec::new();
         let mut told = BTreeSet::new();
-        let mut seen = BTreeSet::from([customer]);
+        let mut seen = BTreeSet::new();
         let mut next: VecDeque<CustomerId> = [customer].into();
         while let Some(party) = next.pop_front() {
-            let stream = Stream::of_customer(&caller.tenant, party);
+            if seen.contains(&party) {
+                continue;
+            }
             let loaded = self
-                .log
-                .load_as_of::<Customer>(&stream, as_of)
+                .surviving_as_of(&caller.tenant, party, as_of)
                 .await
                 .map_err(command::failed)?;
-            if party == customer && loaded.state.registration().is_none() {
-                return Err(status::not_found("customer", &customer.to_string()));
+            let Some(registration) = loaded.state.registration() else {
+                if party == customer {
+                    return Err(status::not_found("customer", &customer.to_string()));
+                }
+                continue;
+            };
+            // Whoever was merged is one with who goes on, and stands here once.
+            if !seen.insert(registration.customer) {
+                continue;
             }
             // What is folded as of a moment has not ended by then.
             let lasting = loaded
@@ -54,11 +62,7 @@ impl Api {
                 if told.insert(relation.id) {
                     relations.push(message::relation(relation));
                 }
-                next.extend(
-                    [relation.from, relation.to]
-                        .into_iter()
-                        .filter(|party| seen.insert(*party)),
-                );
+                next.extend([relation.from, relation.to]);
             }
             if seen.len() > PARTIES_MAX {
                 return Err(refusal::hierarchy_too_large(customer));

@@ -14,8 +14,9 @@ use uuid::Uuid;
 use super::{
     claim::{IDENTIFIER_CLAIMED, IDENTIFIER_RELEASED},
     customer::{
-        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_ERASED, CUSTOMER_REGISTERED,
-        DESCENDANT_ADDED, IDENTIFIER_ADDED, LIFECYCLE_STAGE_CHANGED, OWNER_ASSIGNED,
+        CONSENT_RECORDED, CONSENT_WITHDRAWN, CUSTOMER_ABSORBED, CUSTOMER_ERASED, CUSTOMER_MERGED,
+        CUSTOMER_REGISTERED, CUSTOMER_SEPARATED, CUSTOMER_UNMERGED, DESCENDANT_ADDED,
+        IDENTIFIER_ADDED, IDENTIFIER_REMOVED, LIFECYCLE_STAGE_CHANGED, OWNER_ASSIGNED,
         OWNER_RELEASED, PROCESSING_RESTRICTED, PROFILE_UPDATED, RELATION_ADDED, RELATION_ENDED,
         RESTRICTION_LIFTED, TEAM_ASSIGNED,
     },
@@ -28,6 +29,7 @@ use crate::domain::{
     erasure::{Erasure, ErasureReason},
     identifier::{ClaimId, Email, Identifier, IdentifierType},
     lifecycle::{Lifecycle, Stage},
+    merger::Absorbed,
     office::Owner,
     place::{Country, Locale, TimeZone},
     profile::{Affiliation, Change, Kind, Profile, ProfileChange},
@@ -199,9 +201,8 @@ fn customer_erased_v1() {
     is_golden::<Customer>(&event, CUSTOMER_ERASED, golden);
 }
 
-#[test]
-fn consent_recorded_v1() {
-    let event = CustomerEvent::ConsentRecorded {
+fn consented() -> CustomerEvent {
+    CustomerEvent::ConsentRecorded {
         customer: CUSTOMER,
         scope: SCOPE,
         grant: Grant {
@@ -212,22 +213,29 @@ fn consent_recorded_v1() {
         },
         given_at: AT,
         event_id: Some(EVENT_ID),
-    };
-    let golden = include_bytes!("../../tests/golden/consent_recorded.v1.bin");
-    is_golden::<Customer>(&event, CONSENT_RECORDED, golden);
+    }
 }
 
 #[test]
-fn consent_withdrawn_v1() {
-    let event = CustomerEvent::ConsentWithdrawn {
+fn consent_recorded_v1() {
+    let golden = include_bytes!("../../tests/golden/consent_recorded.v1.bin");
+    is_golden::<Customer>(&consented(), CONSENT_RECORDED, golden);
+}
+
+fn withdrawn() -> CustomerEvent {
+    CustomerEvent::ConsentWithdrawn {
         customer: CUSTOMER,
         scope: SCOPE,
         source: label("phone"),
         withdrawn_at: AT,
         event_id: Some(EVENT_ID),
-    };
+    }
+}
+
+#[test]
+fn consent_withdrawn_v1() {
     let golden = include_bytes!("../../tests/golden/consent_withdrawn.v1.bin");
-    is_golden::<Customer>(&event, CONSENT_WITHDRAWN, golden);
+    is_golden::<Customer>(&withdrawn(), CONSENT_WITHDRAWN, golden);
 }
 
 #[test]
@@ -351,20 +359,109 @@ fn descendant_added_v1() {
     is_golden::<Customer>(&event, DESCENDANT_ADDED, golden);
 }
 
+fn other_with_another() -> Absorbed {
+    Absorbed {
+        customer: OTHER,
+        also: vec![CustomerId(Uuid::from_u128(0xC3))],
+    }
+}
+
+fn removed() -> CustomerEvent {
+    CustomerEvent::IdentifierRemoved {
+        customer: CUSTOMER,
+        claim: CLAIM,
+        type_: IdentifierType::Email,
+        removed_at: AT,
+    }
+}
+
+#[test]
+fn identifier_removed_v1() {
+    let golden = include_bytes!("../../tests/golden/identifier_removed.v1.bin");
+    is_golden::<Customer>(&removed(), IDENTIFIER_REMOVED, golden);
+}
+
+#[test]
+fn customer_merged_v1() {
+    let event = CustomerEvent::Merged {
+        customer: CUSTOMER,
+        survivor: OTHER,
+        at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/customer_merged.v1.bin");
+    is_golden::<Customer>(&event, CUSTOMER_MERGED, golden);
+}
+
+#[test]
+fn customer_unmerged_v1() {
+    let event = CustomerEvent::Unmerged {
+        customer: CUSTOMER,
+        survivor: OTHER,
+        at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/customer_unmerged.v1.bin");
+    is_golden::<Customer>(&event, CUSTOMER_UNMERGED, golden);
+}
+
+#[test]
+fn customer_absorbed_v1() {
+    let event = CustomerEvent::Absorbed {
+        customer: CUSTOMER,
+        absorbed: other_with_another(),
+        at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/customer_absorbed.v1.bin");
+    is_golden::<Customer>(&event, CUSTOMER_ABSORBED, golden);
+}
+
+#[test]
+fn customer_separated_v1() {
+    let event = CustomerEvent::Separated {
+        customer: CUSTOMER,
+        separated: other_with_another(),
+        at: AT,
+    };
+    let golden = include_bytes!("../../tests/golden/customer_separated.v1.bin");
+    is_golden::<Customer>(&event, CUSTOMER_SEPARATED, golden);
+}
+
+fn told(event: CustomerEvent) -> CustomerEvent {
+    CustomerEvent::ToldOf {
+        original: OTHER,
+        event: Box::new(event),
+    }
+}
+
+#[test]
+fn what_is_told_of_one_who_was_merged_is_the_same_event_with_its_id() {
+    // The number of the field, and that it has 36 characters.
+    let with_id = |golden: &[u8], field: u8| {
+        let id = OTHER.to_string();
+        [golden, &[(field << 3) | 2, 36], id.as_bytes()].concat()
+    };
+    let golden = with_id(
+        include_bytes!("../../tests/golden/profile_updated.v1.bin"),
+        8,
+    );
+    is_golden_sealed::<Customer>(&told(updated()), PROFILE_UPDATED, &golden, &["Ayşegül"]);
+    let golden = with_id(
+        include_bytes!("../../tests/golden/identifier_added.v1.bin"),
+        6,
+    );
+    is_golden_sealed::<Customer>(&told(added()), IDENTIFIER_ADDED, &golden, &["ayse"]);
+    let golden = include_bytes!("../../tests/golden/identifier_removed.v1.bin");
+    is_golden::<Customer>(&told(removed()), IDENTIFIER_REMOVED, &with_id(golden, 4));
+    let golden = include_bytes!("../../tests/golden/consent_recorded.v1.bin");
+    is_golden::<Customer>(&told(consented()), CONSENT_RECORDED, &with_id(golden, 9));
+    let golden = include_bytes!("../../tests/golden/consent_withdrawn.v1.bin");
+    is_golden::<Customer>(&told(withdrawn()), CONSENT_WITHDRAWN, &with_id(golden, 6));
+    let related = CustomerEvent::RelationAdded { relation: parent() };
+    let golden = include_bytes!("../../tests/golden/relation_added.v1.bin");
+    is_golden::<Customer>(&told(related), RELATION_ADDED, &with_id(golden, 6));
+}
+
 #[test]
 fn a_customer_is_kept_as_ever() {
-    let recorded = |event_id| CustomerEvent::ConsentRecorded {
-        customer: CUSTOMER,
-        scope: SCOPE,
-        grant: Grant {
-            legal_basis: LegalBasis::LegitimateInterest,
-            wording_version: label("2026-01"),
-            source: label("web-form"),
-            evidence: Some(Reference::parse("doc/17").unwrap()),
-        },
-        given_at: AT,
-        event_id: Some(event_id),
-    };
     let withdrawn = CustomerEvent::ConsentWithdrawn {
         customer: CUSTOMER,
         scope: SCOPE,
@@ -379,6 +476,15 @@ fn a_customer_is_kept_as_ever() {
             IdentifierType::External,
             "K-17".to_owned(),
             "erp".to_owned(),
+        )),
+    };
+    let phone = OwnedIdentifier {
+        claim: ClaimId(Uuid::from_u128(0x3D)),
+        type_: IdentifierType::Phone,
+        identifier: Some(Identifier::from_stored(
+            IdentifierType::Phone,
+            "+905321234567".to_owned(),
+            String::new(),
         )),
     };
     let business = CustomerEvent::ProfileUpdated {
@@ -397,7 +503,7 @@ fn a_customer_is_kept_as_ever() {
             identifier: external,
             added_at: AT,
         },
-        &recorded(EVENT_ID),
+        &consented(),
         &withdrawn,
         &CustomerEvent::OwnerAssigned {
             customer: CUSTOMER,
@@ -430,6 +536,29 @@ fn a_customer_is_kept_as_ever() {
             ended_at: AT + time::Duration::DAY,
         },
         &restricted(),
+        &CustomerEvent::Absorbed {
+            customer: CUSTOMER,
+            absorbed: other_with_another(),
+            at: AT,
+        },
+        &told(updated()),
+        &told(CustomerEvent::IdentifierAdded {
+            customer: CUSTOMER,
+            identifier: phone,
+            added_at: AT,
+        }),
+        &told(consented()),
+        &told(CustomerEvent::RelationAdded {
+            relation: Relation {
+                id: RelationId(Uuid::from_u128(0x5E)),
+                ..parent()
+            },
+        }),
+        &CustomerEvent::Merged {
+            customer: CUSTOMER,
+            survivor: CustomerId(Uuid::from_u128(0xC4)),
+            at: AT,
+        },
     ]);
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
     testing::snapshot::assert_golden_snapshot(&customer, &folder);

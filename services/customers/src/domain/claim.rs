@@ -25,6 +25,13 @@ pub(crate) enum ClaimCommand {
     Claim(ClaimIdentifier),
     /// Gives it up, if it is this customer's.
     Release(ClaimIdentifier),
+    /// Gives it to another, if it is this customer's.
+    Transfer {
+        /// The identifier and whose it is.
+        of: ClaimIdentifier,
+        /// Whose it is to be.
+        to: CustomerId,
+    },
 }
 
 /// The identifier and the customer that a claim is about.
@@ -91,6 +98,19 @@ impl Aggregate for IdentifierClaim {
                 }])
             }
             ClaimCommand::Release(_) => Ok(Vec::new()),
+            ClaimCommand::Transfer { of, to } if self.owner == Some(of.customer) => Ok(vec![
+                ClaimEvent::IdentifierReleased {
+                    claim: of.claim,
+                    customer: of.customer,
+                    type_: of.type_,
+                },
+                ClaimEvent::IdentifierClaimed {
+                    claim: of.claim,
+                    customer: *to,
+                    type_: of.type_,
+                },
+            ]),
+            ClaimCommand::Transfer { .. } => Err(IdentifierTaken),
         }
     }
 
@@ -181,6 +201,24 @@ mod tests {
         given::<IdentifierClaim>([claimed_by(1), released_by(1)])
             .when(claim_for(2))
             .then([claimed_by(2)]);
+    }
+
+    #[test]
+    fn its_owner_may_give_it_to_another_and_nobody_else_may() {
+        let to = CustomerId(Uuid::from_u128(2));
+        let transfer = |from| ClaimCommand::Transfer { of: of(from), to };
+        given::<IdentifierClaim>([claimed_by(1)])
+            .when(transfer(1))
+            .then([released_by(1), claimed_by(2)]);
+        for owner in [
+            vec![],
+            vec![claimed_by(3)],
+            vec![claimed_by(1), released_by(1)],
+        ] {
+            given::<IdentifierClaim>(owner)
+                .when(transfer(1))
+                .then_rejected(IdentifierTaken);
+        }
     }
 
     #[test]

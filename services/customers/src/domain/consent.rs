@@ -1,5 +1,6 @@
 //! What a customer agreed to: by channel and purpose, as a history, since what is learned late may have happened early.
 
+use aggregate::CustomerId;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -67,6 +68,8 @@ pub(crate) struct ConsentChange {
     pub(crate) turn: Turn,
     /// Id of the event that tells of it; none while it is only decided.
     pub(crate) event_id: Option<Uuid>,
+    /// Who was merged into the customer and told it, or came with it; none where the customer did.
+    pub(crate) original: Option<CustomerId>,
 }
 
 /// What happened to a consent.
@@ -123,11 +126,27 @@ impl ConsentHistory {
         })
     }
 
-    /// Whether exactly this was told before.
+    /// Whether exactly this was told before, by the same id.
     #[must_use]
-    pub(crate) fn has_grant(&self, at: OffsetDateTime, grant: &Grant) -> bool {
-        self.0.iter().any(|change| {
-            change.at == at && matches!(&change.turn, Turn::Given(given) if given == grant)
-        })
+    pub(crate) fn has(
+        &self,
+        at: OffsetDateTime,
+        turn: &Turn,
+        original: Option<CustomerId>,
+    ) -> bool {
+        self.0
+            .iter()
+            .any(|change| change.at == at && change.turn == *turn && change.original == original)
+    }
+
+    /// Takes out what was told by whom this says.
+    pub(crate) fn take_out(&mut self, gone: impl Fn(CustomerId) -> bool) {
+        self.0.retain(|change| !change.original.is_some_and(&gone));
+    }
+
+    /// Whether nothing happened.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }

@@ -4,6 +4,7 @@ mod command;
 mod erasure;
 mod event;
 mod life;
+mod merger;
 mod relations;
 mod restriction;
 
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 pub(crate) use command::{CustomerCommand, NewIdentifier, RegisterCustomer};
 pub(crate) use event::{CustomerEvent, CustomerRejection, OwnedIdentifier};
+pub(crate) use merger::Absorption;
 
 use super::{
     Label,
@@ -22,6 +24,7 @@ use super::{
     erasure::Erasure,
     identifier::ClaimId,
     lifecycle::Lifecycle,
+    merger::Mergers,
     office::Office,
     profile::{Affiliation, Kind, Profile, ProfileChange},
     relation::Relation,
@@ -41,6 +44,7 @@ pub(crate) struct Customer {
     relations: Vec<Relation>,
     erasure: Option<Erasure>,
     restriction: Restriction,
+    mergers: Mergers,
 }
 
 /// What was fixed when the customer was registered.
@@ -69,6 +73,7 @@ impl Customer {
         relations: Vec<Relation>,
         erasure: Option<Erasure>,
         restriction: Restriction,
+        mergers: Mergers,
     ) -> Self {
         Self {
             registration,
@@ -80,6 +85,7 @@ impl Customer {
             relations,
             erasure,
             restriction,
+            mergers,
         }
     }
 
@@ -126,9 +132,10 @@ impl Customer {
             .registration
             .as_ref()
             .ok_or(CustomerRejection::NotRegistered)?;
-        match self.erasure {
-            None => Ok(registration),
-            Some(_) => Err(CustomerRejection::Erased),
+        match (self.erasure, self.mergers.survivor) {
+            (Some(_), _) => Err(CustomerRejection::Erased),
+            (None, Some(survivor)) => Err(CustomerRejection::Merged { survivor }),
+            (None, None) => Ok(registration),
         }
     }
 
@@ -166,9 +173,22 @@ impl Customer {
         Ok(events)
     }
 
-    fn update(&self, change: &ProfileChange) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+    /// `original` is who was merged into the customer and is told of, if it is not the customer itself. While there is such a one, note is taken also of what
+    /// the profile says already because another told it: it stays when that is taken out.
+    fn update(
+        &self,
+        original: Option<CustomerId>,
+        change: &ProfileChange,
+    ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
         let Registration { customer, kind, .. } = *self.registered()?;
-        let change = change.against(&self.profile);
+        let changes = change.against(&self.profile);
+        let change = match (&self.mergers.profile, original) {
+            (None, _) => changes,
+            (Some(layers), None) => changes.or(&change.against(&layers.own())),
+            (Some(layers), Some(original)) => {
+                changes.or(&change.besides(&layers.told_by(original)))
+            }
+        };
         if change.is_empty() {
             return Ok(Vec::new());
         }
@@ -194,15 +214,17 @@ impl Customer {
 
     fn record_consent(
         &self,
+        original: Option<CustomerId>,
         scope: ConsentScope,
         grant: &Grant,
         at: OffsetDateTime,
     ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
         let customer = self.registered()?.customer;
+        let given = Turn::Given(grant.clone());
         if self
             .consents
             .get(&scope)
-            .is_some_and(|history| history.has_grant(at, grant))
+            .is_some_and(|history| history.has(at, &given, original))
         {
             return Ok(Vec::new());
         }
@@ -244,43 +266,32 @@ impl Customer {
         at: OffsetDateTime,
         turn: Turn,
         event_id: Option<Uuid>,
+        original: Option<CustomerId>,
     ) {
         let history = self.consents.entry(scope).or_default();
-        history.insert(ConsentChange { at, turn, event_id });
+        history.insert(ConsentChange {
+            at,
+            turn,
+            event_id,
+            original,
+        });
     }
-}
 
-fn added(
-    customer: CustomerId,
-    identifier: &NewIdentifier,
-    added_at: OffsetDateTime,
-) -> CustomerEvent {
-    CustomerEvent::IdentifierAdded {
-        customer,
-        identifier: OwnedIdentifier {
-            claim: identifier.claim,
-            type_: identifier.identifier.type_(),
-            identifier: Some(identifier.identifier.clone()),
-        },
-        added_at,
-    }
-}
-
-impl Aggregate for Customer {
-    const TYPE: &'static str = "customer";
-    type Command = CustomerCommand;
-    type Event = CustomerEvent;
-    type Rejection = CustomerRejection;
-
-    fn decide(&self, command: &CustomerCommand) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+    /// `original` is who was merged into the customer and is told of, if it is not the customer itself.
+    fn decide_by(
+        &self,
+        original: Option<CustomerId>,
+        command: &CustomerCommand,
+    ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
         match command {
             CustomerCommand::Register(command) => self.register(command),
-            CustomerCommand::UpdateProfile(change) => self.update(change),
+            CustomerCommand::UpdateProfile(change) => self.update(original, change),
             CustomerCommand::AddIdentifier { identifier, at } => {
                 self.add_identifier(identifier, *at)
             }
+            CustomerCommand::RemoveIdentifier { claim, at } => self.remove_identifier(*claim, *at),
             CustomerCommand::RecordConsent { scope, grant, at } => {
-                self.record_consent(*scope, grant, *at)
+                self.record_consent(original, *scope, grant, *at)
             }
             CustomerCommand::WithdrawConsent { scope, source, at } => {
                 self.withdraw_consent(*scope, source, *at)
@@ -307,10 +318,17 @@ impl Aggregate for Customer {
             CustomerCommand::Restrict { reason, at } => self.restrict(*reason, *at),
             CustomerCommand::LiftRestriction { at } => self.lift_restriction(*at),
             CustomerCommand::Erase(erasure) => self.erase(*erasure),
+            CustomerCommand::Merge { survivor, at } => self.merge(*survivor, *at),
+            CustomerCommand::Absorb(absorption) => self.absorb(absorption),
+            CustomerCommand::Unmerge { told, at } => self.unmerge(told, *at),
+            CustomerCommand::Separate { separated, at } => self.separate(*separated, *at),
+            CustomerCommand::ToldOf { original, command } => {
+                self.decide_told_of(*original, command)
+            }
         }
     }
 
-    fn evolve(&mut self, event: &CustomerEvent) {
+    fn take(&mut self, original: Option<CustomerId>, event: &CustomerEvent) {
         match event {
             CustomerEvent::Registered {
                 customer,
@@ -328,9 +346,16 @@ impl Aggregate for Customer {
                 self.profile = profile.clone();
                 self.lifecycle = Some(Lifecycle::begun(*registered_at));
             }
-            CustomerEvent::ProfileUpdated { change, .. } => change.apply(&mut self.profile),
+            CustomerEvent::ProfileUpdated { change, .. } => self.take_profile(original, change),
             CustomerEvent::IdentifierAdded { identifier, .. } => {
-                self.identifiers.push(identifier.clone())
+                self.identifiers.push(identifier.clone());
+                if let Some(original) = original {
+                    self.mergers.identifiers.insert(identifier.claim, original);
+                }
+            }
+            CustomerEvent::IdentifierRemoved { claim, .. } => {
+                self.identifiers.retain(|owned| owned.claim != *claim);
+                self.mergers.identifiers.remove(claim);
             }
             CustomerEvent::ConsentRecorded {
                 scope,
@@ -339,7 +364,13 @@ impl Aggregate for Customer {
                 event_id,
                 ..
             } => {
-                self.turn_consent(*scope, *given_at, Turn::Given(grant.clone()), *event_id);
+                self.turn_consent(
+                    *scope,
+                    *given_at,
+                    Turn::Given(grant.clone()),
+                    *event_id,
+                    original,
+                );
             }
             CustomerEvent::ConsentWithdrawn {
                 scope,
@@ -351,7 +382,7 @@ impl Aggregate for Customer {
                 let turn = Turn::Withdrawn {
                     source: source.clone(),
                 };
-                self.turn_consent(*scope, *withdrawn_at, turn, *event_id);
+                self.turn_consent(*scope, *withdrawn_at, turn, *event_id, original);
             }
             CustomerEvent::OwnerAssigned {
                 owner, assigned_at, ..
@@ -362,7 +393,12 @@ impl Aggregate for Customer {
             CustomerEvent::TeamAssigned {
                 team, assigned_at, ..
             } => self.office.set_team(team.clone(), *assigned_at),
-            CustomerEvent::RelationAdded { relation } => self.relations.push(*relation),
+            CustomerEvent::RelationAdded { relation } => {
+                self.relations.push(*relation);
+                if let Some(original) = original {
+                    self.mergers.relations.insert(relation.id, original);
+                }
+            }
             CustomerEvent::RelationEnded {
                 relation, ended_at, ..
             } => self.end(*relation, *ended_at),
@@ -388,7 +424,48 @@ impl Aggregate for Customer {
                 };
             }
             CustomerEvent::Erased { erasure, .. } => self.wipe(*erasure),
+            CustomerEvent::Merged { survivor, .. } => self.mergers.survivor = Some(*survivor),
+            CustomerEvent::Unmerged { .. } => self.mergers.survivor = None,
+            CustomerEvent::Absorbed { absorbed, .. } => self.take_absorbed(absorbed),
+            CustomerEvent::Separated { separated, .. } => self.take_separated(separated.customer),
+            // Told late, as of before the merger or after its end, it is nothing of this customer's.
+            CustomerEvent::ToldOf { original, event } => {
+                if self.mergers.has(*original) {
+                    self.take(Some(*original), event);
+                }
+            }
         }
+    }
+}
+
+fn added(
+    customer: CustomerId,
+    identifier: &NewIdentifier,
+    added_at: OffsetDateTime,
+) -> CustomerEvent {
+    CustomerEvent::IdentifierAdded {
+        customer,
+        identifier: OwnedIdentifier {
+            claim: identifier.claim,
+            type_: identifier.identifier.type_(),
+            identifier: Some(identifier.identifier.clone()),
+        },
+        added_at,
+    }
+}
+
+impl Aggregate for Customer {
+    const TYPE: &'static str = "customer";
+    type Command = CustomerCommand;
+    type Event = CustomerEvent;
+    type Rejection = CustomerRejection;
+
+    fn decide(&self, command: &CustomerCommand) -> Result<Vec<CustomerEvent>, CustomerRejection> {
+        self.decide_by(None, command)
+    }
+
+    fn evolve(&mut self, event: &CustomerEvent) {
+        self.take(None, event);
     }
 }
 

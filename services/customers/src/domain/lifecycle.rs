@@ -82,6 +82,16 @@ pub(crate) struct Purchases {
     pub(crate) last_at: OffsetDateTime,
 }
 
+impl Purchases {
+    /// Those of several together; none where none bought.
+    pub(crate) fn of_all(all: impl IntoIterator<Item = Self>) -> Option<Self> {
+        all.into_iter().reduce(|one, other| Self {
+            first_at: one.first_at.min(other.first_at),
+            last_at: one.last_at.max(other.last_at),
+        })
+    }
+}
+
 /// When silence moves a customer. A term that is not set never ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SilencePolicy {

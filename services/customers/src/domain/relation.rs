@@ -108,6 +108,36 @@ pub(crate) struct Relation {
 }
 
 impl Relation {
+    /// The one of the two who is not this one.
+    #[must_use]
+    pub(crate) fn other_than(&self, party: CustomerId) -> CustomerId {
+        if self.from == party {
+            self.to
+        } else {
+            self.from
+        }
+    }
+
+    /// The same of somebody else in place of one of the two.
+    #[must_use]
+    pub(crate) fn with(&self, party: CustomerId, other: CustomerId) -> Self {
+        let turned = |one| if one == party { other } else { one };
+        Self {
+            from: turned(self.from),
+            to: turned(self.to),
+            ..*self
+        }
+    }
+
+    /// The same as it was when it began.
+    #[must_use]
+    pub(crate) fn without_end(&self) -> Self {
+        Self {
+            period: Period::from(self.period.start),
+            ..*self
+        }
+    }
+
     /// Whether it says of the same two the same thing.
     #[must_use]
     pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
@@ -163,7 +193,8 @@ impl Ascent {
         }
     }
 
-    fn meet(&mut self, customer: CustomerId, period: Period) {
+    /// Somebody stands there meanwhile, who is to be asked too.
+    pub(crate) fn meet(&mut self, customer: CustomerId, period: Period) {
         let seen = self.seen.entry(customer).or_default();
         if !seen.contains(&period) {
             seen.push(period);

@@ -107,7 +107,7 @@ pub(super) async fn save(
 /// What these customers have bought.
 pub(super) async fn load(
     connection: &mut PgConnection,
-    keys: impl IntoIterator<Item = &Key>,
+    keys: &BTreeSet<Key>,
 ) -> Result<BTreeMap<Key, Purchases>, sqlx::Error> {
     let of = Columns::of(keys);
     let rows: Vec<(String, Uuid, OffsetDateTime, OffsetDateTime)> = sqlx::query_as(

@@ -5,7 +5,7 @@
 //!
 //! Whoever writes both timers and rows of purchases writes the timers first, so that nobody waits for another in a circle.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::{CustomerId, Partition, TenantId};
 use bytes::Bytes;
@@ -73,16 +73,33 @@ impl Stages {
         Self { log, policy }
     }
 
-    async fn review(
+    async fn load(
+        &self,
+        tenant: &TenantId,
+        customer: CustomerId,
+    ) -> Result<Loaded<Customer>, ProjectionError> {
+        let stream = Stream::of_customer(tenant, customer);
+        Ok(self.log.load::<Customer>(&stream).await?)
+    }
+
+    fn review(
         &self,
         timer: &Timer,
         customer: CustomerId,
+        mut loaded: Loaded<Customer>,
         purchases: Option<Purchases>,
         now: OffsetDateTime,
     ) -> Result<Reviewed, ProjectionError> {
         let tenant = &timer.key.tenant;
-        let stream = Stream::of_customer(tenant, customer);
-        let mut loaded = self.log.load::<Customer>(&stream).await?;
+        if let Some(survivor) = loaded.state.mergers().survivor {
+            // What was bought counts for who goes on, who is looked at in its own time.
+            let cause = EventMetadata::decode(timer.command.as_slice()).unwrap_or_default();
+            return Ok(Reviewed {
+                loaded,
+                write: None,
+                next: Some(review(tenant, survivor, now, &cause)),
+            });
+        }
         let request = Request {
             tenant: tenant.clone(),
             metadata: metadata(timer),
@@ -151,6 +168,49 @@ fn metadata(timer: &Timer) -> EventMetadata {
     metadata
 }
 
+/// The customer and those for whom it goes on: what any of them buys counts.
+fn buyers(key: &Key, customer: &Customer) -> impl Iterator<Item = Key> {
+    let (tenant, id) = key.clone();
+    let ids: Vec<CustomerId> = customer.mergers().ids().collect();
+    std::iter::once(id)
+        .chain(ids)
+        .map(move |id| (tenant.clone(), id))
+}
+
+/// What they bought, as far as they bought anything.
+fn buyers_of(
+    known: &BTreeMap<Key, Purchases>,
+    key: &Key,
+    customer: &Customer,
+) -> impl Iterator<Item = Purchases> {
+    buyers(key, customer).filter_map(|buyer| known.get(&buyer).copied())
+}
+
+/// Of each who bought, whether a further purchase leaves the stage of who goes on as it is.
+fn settled(known: &BTreeMap<Key, Purchases>, reviewed: &BTreeMap<Key, Reviewed>) -> Vec<Row> {
+    let mut rows = BTreeMap::new();
+    for (key, reviewed) in reviewed {
+        let customer = &reviewed.loaded.state;
+        let Some(lifecycle) = customer.lifecycle() else {
+            continue;
+        };
+        if customer.mergers().survivor.is_some() {
+            continue;
+        }
+        for key in buyers(key, customer) {
+            if let Some(purchases) = known.get(&key) {
+                let row = Row {
+                    key: key.clone(),
+                    purchases: *purchases,
+                    settled: lifecycle.is_settled(),
+                };
+                rows.insert(key, row);
+            }
+        }
+    }
+    rows.into_values().collect()
+}
+
 impl TimerHandler for Stages {
     async fn fire(
         &self,
@@ -162,31 +222,31 @@ impl TimerHandler for Stages {
             .iter()
             .map(|timer| Ok(((timer.key.tenant.clone(), customer_of(timer)?), timer)))
             .collect::<Result<BTreeMap<Key, &Timer>, sqlx::Error>>()?;
-        let known = rows::load(connection, due.keys()).await?;
-        let mut reviews = Vec::with_capacity(due.len());
-        for ((_, customer), timer) in &due {
-            let purchases = known.get(&(timer.key.tenant.clone(), *customer)).copied();
-            reviews.push(self.review(timer, *customer, purchases, now));
-        }
-        let reviewed: Vec<Reviewed> = stream::iter(reviews)
+        let loads = due
+            .keys()
+            .map(|(tenant, customer)| self.load(tenant, *customer));
+        let loaded: Vec<Loaded<Customer>> = stream::iter(loads.collect::<Vec<_>>())
             .buffered(LOADS_MAX)
             .try_collect()
             .await?;
-        let reviewed: BTreeMap<Key, Reviewed> = due.into_keys().zip(reviewed).collect();
+        let buyers: BTreeSet<Key> = due
+            .keys()
+            .zip(&loaded)
+            .flat_map(|(key, loaded)| buyers(key, &loaded.state))
+            .collect();
+        let known = rows::load(connection, &buyers).await?;
+        let mut reviewed = BTreeMap::new();
+        for ((key, timer), loaded) in due.into_iter().zip(loaded) {
+            let bought = Purchases::of_all(buyers_of(&known, &key, &loaded.state));
+            let review = self.review(timer, key.1, loaded, bought, now)?;
+            reviewed.insert(key, review);
+        }
         let next: Vec<Timer> = reviewed
             .values()
             .filter_map(|reviewed| reviewed.next.clone())
             .collect();
         event_log::schedule_in(connection, &next).await?;
-        let settled = known.iter().filter_map(|(key, purchases)| {
-            let lifecycle = reviewed.get(key)?.loaded.state.lifecycle()?;
-            Some(Row {
-                key: key.clone(),
-                purchases: *purchases,
-                settled: lifecycle.is_settled(),
-            })
-        });
-        rows::settle(connection, settled.collect()).await?;
+        rows::settle(connection, settled(&known, &reviewed)).await?;
         let writes: Vec<Write> = reviewed
             .into_values()
             .filter_map(|reviewed| reviewed.write)

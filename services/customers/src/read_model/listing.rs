@@ -139,7 +139,7 @@ pub(crate) async fn page(
 ) -> Result<Vec<ListedCustomer>, sqlx::Error> {
     let mut sql = QueryBuilder::new("select ");
     sql.push(COLUMNS)
-        .push(" from customer_list list where list.erased_at is null and list.tenant = ");
+        .push(" from customer_list list where list.erased_at is null and list.survivor_id is null and list.tenant = ");
     sql.push_bind(tenant.as_str().to_owned());
     if let Some(place) = after {
         order.push_after(&mut sql, place);

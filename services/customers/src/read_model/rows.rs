@@ -22,7 +22,7 @@ use crate::{
 /// What is read of a row, which the statement calls `list`.
 pub(super) const COLUMNS: &str = "list.customer_id, list.kind, list.given_name, list.family_name, list.legal_name, list.locale, \
     list.time_zone, list.country_code, list.registered_at, list.version, list.affiliation, list.stage, list.stage_reason, \
-    list.stage_since, list.owner_id, list.owner_role, list.owner_since, list.team, list.team_since, list.erased_at";
+    list.stage_since, list.owner_id, list.owner_role, list.owner_since, list.team, list.team_since, list.erased_at, list.survivor_id";
 
 /// The rows of some customers of a tenant, as far as they have one, in no order.
 pub(crate) async fn some(
@@ -62,7 +62,8 @@ pub(super) async fn load(
     }
     let rows = sqlx::query(
         "select tenant, customer_id, kind, given_name, family_name, legal_name, locale, time_zone, country_code, registered_at,
-            version, affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since, team, team_since, erased_at
+            version, affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since, team, team_since, erased_at,
+            survivor_id
          from unnest($1::smallint[], $2::text[], $3::uuid[]) as wanted (partition, tenant, customer_id)
          join customer_list using (partition, tenant, customer_id)",
     )
@@ -105,6 +106,7 @@ struct Columns<'a> {
     team: Vec<Option<&'a str>>,
     team_since: Vec<Option<OffsetDateTime>>,
     erased_at: Vec<Option<OffsetDateTime>>,
+    survivor_id: Vec<Option<Uuid>>,
 }
 
 impl<'a> Columns<'a> {
@@ -143,6 +145,8 @@ impl<'a> Columns<'a> {
         self.team.push(office.team.as_ref().map(Label::as_str));
         self.team_since.push(office.team_since);
         self.erased_at.push(listed.erased_at);
+        self.survivor_id
+            .push(listed.survivor.map(|survivor| survivor.0));
     }
 }
 
@@ -157,18 +161,18 @@ pub(super) async fn save(
     sqlx::query(
         "insert into customer_list (partition, tenant, customer_id, kind, given_name, family_name, legal_name, locale, time_zone,
             country_code, registered_at, version, affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since,
-            team, team_since, erased_at)
+            team, team_since, erased_at, survivor_id)
          select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
             $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::smallint[], $14::smallint[], $15::text[],
             $16::timestamptz[], $17::uuid[], $18::text[], $19::timestamptz[], $20::text[], $21::timestamptz[],
-            $22::timestamptz[])
+            $22::timestamptz[], $23::uuid[])
          on conflict (partition, tenant, customer_id) do update set
             given_name = excluded.given_name, family_name = excluded.family_name, legal_name = excluded.legal_name,
             locale = excluded.locale, time_zone = excluded.time_zone, country_code = excluded.country_code,
             version = excluded.version, stage = excluded.stage, stage_reason = excluded.stage_reason,
             stage_since = excluded.stage_since, owner_id = excluded.owner_id, owner_role = excluded.owner_role,
             owner_since = excluded.owner_since, team = excluded.team, team_since = excluded.team_since,
-            erased_at = excluded.erased_at",
+            erased_at = excluded.erased_at, survivor_id = excluded.survivor_id",
     )
     .bind(columns.partition)
     .bind(columns.tenant)
@@ -192,6 +196,7 @@ pub(super) async fn save(
     .bind(columns.team)
     .bind(columns.team_since)
     .bind(columns.erased_at)
+    .bind(columns.survivor_id)
     .execute(connection)
     .await?;
     Ok(())
@@ -251,5 +256,8 @@ pub(super) fn listed(row: &PgRow) -> Result<ListedCustomer, sqlx::Error> {
         },
         version: row.try_get("version")?,
         erased_at: moment("erased_at")?,
+        survivor: row
+            .try_get::<Option<Uuid>, _>("survivor_id")?
+            .map(CustomerId),
     })
 }

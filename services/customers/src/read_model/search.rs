@@ -12,11 +12,13 @@ use uuid::Uuid;
 use super::{Key, ListedCustomer, rows::partition_of};
 use crate::domain::{
     customer::CustomerEvent,
-    identifier::Identifier,
+    identifier::{ClaimId, Identifier},
     matching::{NameWords, loose_keys, sound},
     profile::{Kind, Profile},
 };
-use tables::{delete_names, delete_sounds, insert_blocks, insert_names, insert_segments};
+use tables::{
+    delete_claims, delete_names, delete_sounds, insert_blocks, insert_names, insert_segments,
+};
 
 /// What a batch of events changes of it.
 #[derive(Default)]
@@ -25,8 +27,8 @@ pub(super) struct Changes {
     registered: BTreeSet<Key>,
     /// Who may have other names than before.
     renamed: BTreeSet<Key>,
-    /// Who got which identifier.
-    identified: Vec<(Key, Identifier)>,
+    /// Who has which identifier at the end, or no longer has it, by the claim on it.
+    identified: BTreeMap<(Key, ClaimId), Option<Identifier>>,
 }
 
 impl Changes {
@@ -42,8 +44,17 @@ impl Changes {
                 }
             }
             CustomerEvent::IdentifierAdded { identifier, .. } => {
-                if let Some(identifier) = &identifier.identifier {
-                    self.identified.push((key.clone(), identifier.clone()));
+                let of = (key.clone(), identifier.claim);
+                self.identified.insert(of, identifier.identifier.clone());
+            }
+            CustomerEvent::IdentifierRemoved { claim, .. } => {
+                self.identified.insert((key.clone(), *claim), None);
+            }
+            CustomerEvent::ToldOf { event, .. } => self.note(key, event),
+            // Nobody is found who was merged: another goes on for both.
+            CustomerEvent::Merged { .. } | CustomerEvent::Unmerged { .. } => {
+                if !self.registered.contains(key) {
+                    self.renamed.insert(key.clone());
                 }
             }
             // Nobody is found by anything else.
@@ -58,6 +69,8 @@ impl Changes {
             | CustomerEvent::LifecycleStageChanged { .. }
             | CustomerEvent::ProcessingRestricted { .. }
             | CustomerEvent::RestrictionLifted { .. }
+            | CustomerEvent::Absorbed { .. }
+            | CustomerEvent::Separated { .. }
             | CustomerEvent::Erased { .. } => {}
         }
     }
@@ -71,21 +84,28 @@ impl Changes {
     ) -> Result<(), LogError> {
         let mut wanted = Rows::default();
         for key in self.registered.iter().chain(&self.renamed) {
-            if let Some(customer) = customers.get(key) {
+            let listed = customers.get(key);
+            if let Some(customer) = listed.filter(|customer| customer.survivor.is_none()) {
                 wanted.add_names(key, &customer.profile);
                 if let Some(block) = sound_block(customer.kind, &customer.profile) {
-                    wanted.blocks.insert((key.clone(), block));
+                    wanted.blocks.insert((key.clone(), block, NO_CLAIM));
                 }
             }
         }
         delete_names(connection, &self.renamed, &wanted.rotations).await?;
         insert_names(connection, &wanted.rotations).await?;
         insert_segments(connection, &wanted.words).await?;
-        for (key, identifier) in &self.identified {
+        let mut removed = BTreeSet::new();
+        for ((key, claim), identifier) in &self.identified {
+            let Some(identifier) = identifier else {
+                removed.insert((key.clone(), *claim));
+                continue;
+            };
             for block in identifier_blocks(log, &key.0, identifier).await? {
-                wanted.blocks.insert((key.clone(), block));
+                wanted.blocks.insert((key.clone(), block, *claim));
             }
         }
+        delete_claims(connection, &removed).await?;
         delete_sounds(connection, &self.renamed, &wanted.blocks).await?;
         insert_blocks(connection, &wanted.blocks).await?;
         Ok(())
@@ -150,6 +170,9 @@ pub(super) async fn identifier_blocks(
     Ok(blocks)
 }
 
+/// In place of the claim where a block follows from no identifier.
+const NO_CLAIM: ClaimId = ClaimId(Uuid::nil());
+
 /// How the block of an identifier begins.
 pub(super) const IDENTIFIER_BLOCK: &str = "i:";
 
@@ -158,7 +181,8 @@ struct Rows {
     rotations: BTreeSet<(Key, String)>,
     /// By partition: words are kept for each.
     words: BTreeSet<(i16, TenantId, String)>,
-    blocks: BTreeSet<(Key, String)>,
+    /// With the claim on the identifier that a block follows from.
+    blocks: BTreeSet<(Key, String, ClaimId)>,
 }
 
 impl Rows {

@@ -11,6 +11,7 @@ mod identifiers;
 mod lifecycle;
 mod list;
 mod log_service;
+mod mergers;
 mod office;
 mod privacy;
 mod profiles;

@@ -10,9 +10,9 @@ use uuid::Uuid;
 use crate::{
     requests::{
         add_relation, addition, assign_owner, assign_team, ayse, by_name, change_stage, consent,
-        duplicates_of, email, end_relation, erase, external, lift, list_changes, moment, phone,
-        receipt, register, registration, release_owner, restrict, tckn, update, vkn, walk,
-        withdrawal,
+        duplicates_of, email, end_relation, erase, external, lift, list_changes, merge, moment,
+        phone, preview, receipt, register, registration, release_owner, removal, restrict, tckn,
+        unmerge, update, vkn, walk, withdrawal,
     },
     stack::{Client, Stack},
 };
@@ -128,6 +128,22 @@ macro_rules! each_call {
         }
         {
             let $call = $client.lift_restriction(lift($id));
+            $check
+        }
+        {
+            let $call = $client.remove_identifier(removal($id, email("a@example.com")));
+            $check
+        }
+        {
+            let $call = $client.merge_customers(merge($id, &other));
+            $check
+        }
+        {
+            let $call = $client.preview_merge(preview($id, &other));
+            $check
+        }
+        {
+            let $call = $client.unmerge_customer(unmerge($id));
             $check
         }
         {

@@ -278,3 +278,37 @@ pub(crate) fn duplicates_of(customer_id: &str) -> pb::ListDuplicateCandidatesReq
         ..pb::ListDuplicateCandidatesRequest::default()
     }
 }
+
+pub(crate) fn removal(
+    customer_id: &str,
+    identifier: pb::Identifier,
+) -> pb::RemoveIdentifierRequest {
+    pb::RemoveIdentifierRequest {
+        customer_id: customer_id.to_owned(),
+        identifier: Some(identifier),
+        ..pb::RemoveIdentifierRequest::default()
+    }
+}
+
+pub(crate) fn merge(survivor: &str, duplicate: &str) -> pb::MergeCustomersRequest {
+    pb::MergeCustomersRequest {
+        customer_id: survivor.to_owned(),
+        duplicate_customer_id: duplicate.to_owned(),
+        ..pb::MergeCustomersRequest::default()
+    }
+}
+
+pub(crate) fn preview(survivor: &str, duplicate: &str) -> pb::PreviewMergeRequest {
+    pb::PreviewMergeRequest {
+        customer_id: survivor.to_owned(),
+        duplicate_customer_id: duplicate.to_owned(),
+        duplicate_fields: None,
+    }
+}
+
+pub(crate) fn unmerge(customer_id: &str) -> pb::UnmergeCustomerRequest {
+    pb::UnmergeCustomerRequest {
+        customer_id: customer_id.to_owned(),
+        ..pb::UnmergeCustomerRequest::default()
+    }
+}

@@ -42,6 +42,11 @@ async fn buys(stack: &Stack, tenant: &str, customer: &str, at: OffsetDateTime) -
     event_id
 }
 
+/// The same of the usual tenant's customer.
+pub(crate) async fn buys_at(stack: &Stack, customer: &str, at: OffsetDateTime) {
+    buys(stack, TENANT, customer, at).await;
+}
+
 async fn record(
     stack: &Stack,
     tenant: &str,

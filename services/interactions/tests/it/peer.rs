@@ -292,4 +292,32 @@ impl CustomersService for Customers {
     ) -> Result<Response<pb::ResolveIdentifierResponse>, Status> {
         not_part_of_the_test()
     }
+
+    async fn remove_identifier(
+        &self,
+        _: Request<pb::RemoveIdentifierRequest>,
+    ) -> Result<Response<pb::RemoveIdentifierResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn merge_customers(
+        &self,
+        _: Request<pb::MergeCustomersRequest>,
+    ) -> Result<Response<pb::MergeCustomersResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn preview_merge(
+        &self,
+        _: Request<pb::PreviewMergeRequest>,
+    ) -> Result<Response<pb::PreviewMergeResponse>, Status> {
+        not_part_of_the_test()
+    }
+
+    async fn unmerge_customer(
+        &self,
+        _: Request<pb::UnmergeCustomerRequest>,
+    ) -> Result<Response<pb::UnmergeCustomerResponse>, Status> {
+        not_part_of_the_test()
+    }
 }

@@ -7,7 +7,7 @@ use crate::{
     domain::{
         Name,
         place::{Country, InvalidPlace, Locale, TimeZone},
-        profile::{Affiliation, Change, Kind, Profile, ProfileChange},
+        profile::{Affiliation, Change, Kind, Profile, ProfileChange, ProfileFields},
     },
     wire,
 };
@@ -133,6 +133,33 @@ pub(in crate::api) fn profile_change(
         }
     }
     change
+}
+
+/// The fields that a mask names; none need be.
+pub(in crate::api) fn profile_fields(
+    violations: &mut Violations,
+    path: &str,
+    mask: Option<&prost_types::FieldMask>,
+) -> ProfileFields {
+    let mut fields = ProfileFields::default();
+    let paths = mask.map_or(&[][..], |mask| &mask.paths);
+    for (number, named) in paths.iter().enumerate() {
+        match named.as_str() {
+            "given_name" => fields.given_name = true,
+            "family_name" => fields.family_name = true,
+            "legal_name" => fields.legal_name = true,
+            "locale" => fields.locale = true,
+            "time_zone" => fields.time_zone = true,
+            "country_code" => fields.country = true,
+            _ => {
+                violations.add(
+                    format!("{path}.paths[{number}]"),
+                    "is not a field of a profile",
+                );
+            }
+        }
+    }
+    fields
 }
 
 fn name(violations: &mut Violations, field: &str, text: &str) -> Option<Name> {

@@ -15,7 +15,7 @@ use crate::{
 
 pub(super) fn relation_added(event: &StoredEvent) -> Result<CustomerEvent, DecodeError> {
     let message: pb::RelationAdded = event.message()?;
-    Ok(CustomerEvent::RelationAdded {
+    let told = CustomerEvent::RelationAdded {
         relation: Relation {
             id: relation_id(event, &message.relation_id)?,
             type_: type_(event, message.r#type)?,
@@ -27,7 +27,8 @@ pub(super) fn relation_added(event: &StoredEvent) -> Result<CustomerEvent, Decod
                 message.start_time.as_ref(),
             )?),
         },
-    })
+    };
+    super::told_of(event, &message.original_customer_id, told)
 }
 
 pub(super) fn relation_ended(event: &StoredEvent) -> Result<CustomerEvent, DecodeError> {

@@ -1,5 +1,7 @@
 //! The folded state of a customer as it is kept. The log seals it as a whole.
 
+mod mergers;
+
 use std::collections::BTreeMap;
 
 use aggregate::CustomerId;
@@ -25,10 +27,11 @@ use crate::{
     },
     wire,
 };
+use mergers::KeptMergers;
 
 /// Any change of the messages below, or of what events make of a customer, raises the version.
 pub(super) const FORMAT: Snapshot<Customer> = Snapshot {
-    schema_version: 3,
+    schema_version: 4,
     encode: |customer| KeptCustomer::from(customer).encode_to_vec(),
     decode: |bytes| KeptCustomer::decode(bytes).ok()?.customer(),
 };
@@ -53,6 +56,8 @@ struct KeptCustomer {
     erasure: Option<KeptErasure>,
     #[prost(message, required, tag = "9")]
     restriction: KeptRestriction,
+    #[prost(message, required, tag = "10")]
+    mergers: KeptMergers,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -112,6 +117,9 @@ struct KeptConsentChange {
     /// None when it was withdrawn.
     #[prost(message, optional, tag = "6")]
     grant: Option<KeptGrant>,
+    /// Who was merged and told it; none where the customer did.
+    #[prost(bytes = "vec", optional, tag = "7")]
+    original: Option<Vec<u8>>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -208,6 +216,7 @@ impl From<&Customer> for KeptCustomer {
                 at: Some(timestamp::to_proto(erasure.at)),
             }),
             restriction: customer.restriction().into(),
+            mergers: customer.mergers().into(),
         }
     }
 }
@@ -248,6 +257,7 @@ impl KeptCustomer {
                 }),
             },
             self.restriction.restriction()?,
+            self.mergers.mergers()?,
         ))
     }
 }
@@ -471,7 +481,12 @@ impl KeptIdentifier {
 }
 
 fn kept_change(scope: ConsentScope, change: &ConsentChange) -> KeptConsentChange {
-    let ConsentChange { at, turn, event_id } = change;
+    let ConsentChange {
+        at,
+        turn,
+        event_id,
+        original,
+    } = change;
     let (source, grant) = match turn {
         Turn::Withdrawn { source } => (source, None),
         Turn::Given(Grant {
@@ -494,6 +509,7 @@ fn kept_change(scope: ConsentScope, change: &ConsentChange) -> KeptConsentChange
         purpose: wire::purpose(scope.purpose).into(),
         at: Some(timestamp::to_proto(*at)),
         event_id: event_id.map(Into::into),
+        original: original.map(|original| original.0.into()),
         source: source.as_str().to_owned(),
         grant,
     }
@@ -519,8 +535,17 @@ impl KeptConsentChange {
             None => None,
             Some(bytes) => Some(uuid(&bytes)?),
         };
-        let at = moment(self.at)?;
-        Some((scope, ConsentChange { at, turn, event_id }))
+        let original = match self.original {
+            None => None,
+            Some(bytes) => Some(CustomerId(uuid(&bytes)?)),
+        };
+        let change = ConsentChange {
+            at: moment(self.at)?,
+            turn,
+            event_id,
+            original,
+        };
+        Some((scope, change))
     }
 }
 

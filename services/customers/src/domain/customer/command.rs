@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use aggregate::CustomerId;
 use time::OffsetDateTime;
 
+use super::merger::{Absorption, Told};
 use crate::domain::{
     Label,
     consent::{ConsentScope, Grant},
@@ -28,6 +29,13 @@ pub(crate) enum CustomerCommand {
     AddIdentifier {
         /// The identifier.
         identifier: NewIdentifier,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Takes an identifier away, whose claim is released in the same step.
+    RemoveIdentifier {
+        /// The claim on it.
+        claim: ClaimId,
         /// When.
         at: OffsetDateTime,
     },
@@ -120,6 +128,36 @@ pub(crate) enum CustomerCommand {
     },
     /// Lets everything personal go.
     Erase(Erasure),
+    /// Merges the customer into another, which takes it over in the same step.
+    Merge {
+        /// Who goes on for both.
+        survivor: CustomerId,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Takes over another, which is merged in the same step.
+    Absorb(Box<Absorption>),
+    /// Lets the customer go on by itself again, which the survivor separates from in the same step.
+    Unmerge {
+        /// What the survivor was told of it.
+        told: Box<Told>,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Lets go one who was merged into the customer.
+    Separate {
+        /// Who.
+        separated: CustomerId,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// Any other command, which came by the id of one who was merged into the customer.
+    ToldOf {
+        /// Whose id.
+        original: CustomerId,
+        /// The command.
+        command: Box<CustomerCommand>,
+    },
 }
 
 /// Makes somebody a customer. Identifiers that are named twice count once.

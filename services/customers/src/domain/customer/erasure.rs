@@ -5,6 +5,7 @@ use crate::domain::{
     Label,
     consent::Turn,
     erasure::{Erasure, ErasureReason},
+    merger::ProfileLayers,
     office::Office,
     profile::Profile,
     restriction::Restriction,
@@ -45,6 +46,10 @@ impl Customer {
             ..Profile::default()
         };
         self.identifiers.clear();
+        self.mergers.identifiers.clear();
+        if let Some(layers) = &mut self.mergers.profile {
+            *layers = ProfileLayers::on(self.profile.clone());
+        }
         self.office = Office::default();
         self.restriction = Restriction::default();
         let agreed: Vec<_> = self
@@ -57,7 +62,7 @@ impl Customer {
             let turn = Turn::Withdrawn {
                 source: Label::from_stored(SOURCE.to_owned()),
             };
-            self.turn_consent(scope, erasure.at, turn, None);
+            self.turn_consent(scope, erasure.at, turn, None, None);
         }
         self.erasure = Some(erasure);
     }

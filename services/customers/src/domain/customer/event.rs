@@ -10,6 +10,7 @@ use crate::domain::{
     erasure::Erasure,
     identifier::{ClaimId, Identifier, IdentifierType},
     lifecycle::{Lifecycle, Stage},
+    merger::Absorbed,
     office::Owner,
     profile::{Affiliation, Kind, Profile, ProfileChange},
     relation::{Relation, RelationId, RelationType},
@@ -47,6 +48,17 @@ pub(crate) enum CustomerEvent {
         identifier: OwnedIdentifier,
         /// When.
         added_at: OffsetDateTime,
+    },
+    /// The customer no longer has an identifier.
+    IdentifierRemoved {
+        /// Who.
+        customer: CustomerId,
+        /// The claim on it.
+        claim: ClaimId,
+        /// What it was.
+        type_: IdentifierType,
+        /// When.
+        removed_at: OffsetDateTime,
     },
     /// The customer agreed to be contacted.
     ConsentRecorded {
@@ -162,6 +174,49 @@ pub(crate) enum CustomerEvent {
         /// Why and when.
         erasure: Erasure,
     },
+    /// Another goes on for the customer.
+    Merged {
+        /// Who.
+        customer: CustomerId,
+        /// Who goes on.
+        survivor: CustomerId,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// The customer goes on by itself again.
+    Unmerged {
+        /// Who.
+        customer: CustomerId,
+        /// Who had gone on for it.
+        survivor: CustomerId,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// The customer goes on for another.
+    Absorbed {
+        /// Who.
+        customer: CustomerId,
+        /// For whom.
+        absorbed: Absorbed,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// The customer no longer goes on for another.
+    Separated {
+        /// Who.
+        customer: CustomerId,
+        /// For whom it had.
+        separated: Absorbed,
+        /// When.
+        at: OffsetDateTime,
+    },
+    /// What came from one who was merged into the customer, or was told by its id: of the profile, identifiers, consents and relations.
+    ToldOf {
+        /// Whose id.
+        original: CustomerId,
+        /// What was told.
+        event: Box<CustomerEvent>,
+    },
 }
 
 /// An identifier that a customer owns.
@@ -240,6 +295,33 @@ pub(crate) enum CustomerRejection {
     /// Who referred whom does not change.
     #[error("a referral does not end")]
     RelationPermanent,
+    /// Another goes on for the customer.
+    #[error("the customer was merged into {survivor}")]
+    Merged {
+        /// Who.
+        survivor: CustomerId,
+    },
+    /// Nobody goes on for the customer.
+    #[error("the customer is not merged into another")]
+    NotMerged,
+    /// It goes on for somebody else, or by itself.
+    #[error("the customer does not go on for {0}")]
+    NotAbsorbed(CustomerId),
+    /// Both are one already.
+    #[error("the two are one already")]
+    MergedIntoItself,
+    /// One is a person, the other a business.
+    #[error("a person and a business are not one and the same")]
+    KindsDiffer,
+    /// One is an employee, the other is not.
+    #[error("an employee and somebody outside the business are not merged")]
+    AffiliationsDiffer,
+    /// Too many ids lead to one customer.
+    #[error("more than 100 customers would be merged into one")]
+    TooManyMerged,
+    /// The customer does not have it.
+    #[error("the customer does not have the identifier")]
+    NoSuchIdentifier,
     /// Something later was told already.
     #[error("it is before {last}, which was told already")]
     OutOfOrder {

@@ -46,7 +46,7 @@ impl Customer {
         }])
     }
 
-    /// Of somebody who was erased nothing is told any more.
+    /// Of somebody who was erased nothing is told any more, and of somebody who was merged it is told of who goes on.
     pub(super) fn review_stage(
         &self,
         purchases: Option<Purchases>,
@@ -55,7 +55,9 @@ impl Customer {
     ) -> Result<Vec<CustomerEvent>, CustomerRejection> {
         let customer = match self.registered() {
             Ok(registration) => registration.customer,
-            Err(CustomerRejection::Erased) => return Ok(Vec::new()),
+            Err(CustomerRejection::Erased | CustomerRejection::Merged { .. }) => {
+                return Ok(Vec::new());
+            }
             Err(rejection) => return Err(rejection),
         };
         let present = self

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::{Customer, CustomerEvent, CustomerRejection};
 use crate::domain::{
     profile::Kind,
-    relation::{Relation, RelationId, RelationType},
+    relation::{Period, Relation, RelationId, RelationType},
 };
 
 impl Customer {
@@ -90,13 +90,14 @@ impl Customer {
         if at < last {
             return Err(CustomerRejection::OutOfOrder { last });
         }
-        Ok(vec![CustomerEvent::RelationEnded {
-            relation: id,
-            type_: relation.type_,
-            from: relation.from,
-            to: relation.to,
-            ended_at: at,
-        }])
+        let ended = Relation {
+            period: Period {
+                end: Some(at),
+                ..relation.period
+            },
+            ..*relation
+        };
+        Ok(ended.ended().into_iter().collect())
     }
 
     /// Somebody came to stand below this customer through others.
@@ -123,6 +124,19 @@ impl Customer {
         if let Some(relation) = relations.find(|relation| relation.id == id) {
             relation.period.end = Some(at);
         }
+    }
+}
+
+impl Relation {
+    /// That it ended, if it did.
+    pub(super) fn ended(&self) -> Option<CustomerEvent> {
+        Some(CustomerEvent::RelationEnded {
+            relation: self.id,
+            type_: self.type_,
+            from: self.from,
+            to: self.to,
+            ended_at: self.period.end?,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use crate::{
-    domain::matching::segments,
+    domain::{identifier::ClaimId, matching::segments},
     read_model::{Key, rows::partition_of},
 };
 
@@ -78,49 +78,76 @@ pub(super) async fn insert_names(
     connection: &mut PgConnection,
     wanted: &BTreeSet<(Key, String)>,
 ) -> Result<(), sqlx::Error> {
-    insert(
-        connection,
-        wanted,
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let of = Customers::of(wanted.iter().map(|(key, _)| key));
+    let rotations: Vec<&str> = wanted
+        .iter()
+        .map(|(_, rotation)| rotation.as_str())
+        .collect();
+    sqlx::query(
         "insert into customer_name (partition, tenant, customer_id, rotation)
          select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::text[])
          on conflict do nothing",
     )
-    .await
+    .bind(of.partitions)
+    .bind(of.tenants)
+    .bind(of.ids)
+    .bind(rotations)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Puts customers into these blocks.
 pub(super) async fn insert_blocks(
     connection: &mut PgConnection,
-    wanted: &BTreeSet<(Key, String)>,
-) -> Result<(), sqlx::Error> {
-    insert(
-        connection,
-        wanted,
-        "insert into customer_block (partition, tenant, customer_id, block)
-         select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::text[])
-         on conflict do nothing",
-    )
-    .await
-}
-
-/// Inserts customers with a text each.
-async fn insert(
-    connection: &mut PgConnection,
-    wanted: &BTreeSet<(Key, String)>,
-    statement: &'static str,
+    wanted: &BTreeSet<(Key, String, ClaimId)>,
 ) -> Result<(), sqlx::Error> {
     if wanted.is_empty() {
         return Ok(());
     }
-    let of = Customers::of(wanted.iter().map(|(key, _)| key));
-    let texts: Vec<&str> = wanted.iter().map(|(_, text)| text.as_str()).collect();
-    sqlx::query(statement)
-        .bind(of.partitions)
-        .bind(of.tenants)
-        .bind(of.ids)
-        .bind(texts)
-        .execute(connection)
-        .await?;
+    let of = Customers::of(wanted.iter().map(|(key, _, _)| key));
+    let blocks: Vec<&str> = wanted.iter().map(|(_, block, _)| block.as_str()).collect();
+    let claims: Vec<Uuid> = wanted.iter().map(|(_, _, claim)| claim.0).collect();
+    sqlx::query(
+        "insert into customer_block (partition, tenant, customer_id, block, claim_id)
+         select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::text[], $5::uuid[])
+         on conflict do nothing",
+    )
+    .bind(of.partitions)
+    .bind(of.tenants)
+    .bind(of.ids)
+    .bind(blocks)
+    .bind(claims)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes customers out of the blocks that follow from identifiers that they no longer have.
+pub(super) async fn delete_claims(
+    connection: &mut PgConnection,
+    removed: &BTreeSet<(Key, ClaimId)>,
+) -> Result<(), sqlx::Error> {
+    if removed.is_empty() {
+        return Ok(());
+    }
+    let of = Customers::of(removed.iter().map(|(key, _)| key));
+    let claims: Vec<Uuid> = removed.iter().map(|(_, claim)| claim.0).collect();
+    sqlx::query(
+        "delete from customer_block b
+         using unnest($1::smallint[], $2::text[], $3::uuid[], $4::uuid[]) as gone (partition, tenant, customer_id, claim_id)
+         where b.partition = gone.partition and b.tenant = gone.tenant and b.customer_id = gone.customer_id
+            and b.claim_id = gone.claim_id",
+    )
+    .bind(of.partitions)
+    .bind(of.tenants)
+    .bind(of.ids)
+    .bind(claims)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
@@ -213,14 +240,14 @@ async fn new_words(
 pub(super) async fn delete_sounds(
     connection: &mut PgConnection,
     keys: &BTreeSet<Key>,
-    wanted: &BTreeSet<(Key, String)>,
+    wanted: &BTreeSet<(Key, String, ClaimId)>,
 ) -> Result<(), sqlx::Error> {
     if keys.is_empty() {
         return Ok(());
     }
     let of = Customers::of(keys);
-    let stay = Customers::of(wanted.iter().map(|(key, _)| key));
-    let blocks: Vec<&str> = wanted.iter().map(|(_, block)| block.as_str()).collect();
+    let stay = Customers::of(wanted.iter().map(|(key, _, _)| key));
+    let blocks: Vec<&str> = wanted.iter().map(|(_, block, _)| block.as_str()).collect();
     sqlx::query(
         "delete from customer_block b using unnest($1::smallint[], $2::text[], $3::uuid[]) as named (partition, tenant, customer_id)
          where b.partition = named.partition and b.tenant = named.tenant and b.customer_id = named.customer_id
