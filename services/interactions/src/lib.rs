@@ -4,6 +4,7 @@
 mod api;
 mod codec;
 mod domain;
+mod groups;
 mod known_customers;
 mod react;
 mod read_model;

@@ -1,4 +1,6 @@
-//! What follows from the customers log: who exists, and whose key goes.
+//! What follows from the customers log: who exists, who is one and the same, and whose key goes.
+
+mod mergers;
 
 use aggregate::{CustomerId, Partition};
 use contracts::customers::v1::{CustomerErased, CustomerRegistered};
@@ -15,11 +17,12 @@ const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 /// Event by which everything personal of a customer goes.
 const CUSTOMER_ERASED: &str = "vefa.customers.v1.CustomerErased";
 /// What else happens to customers; whether they exist does not depend on it.
-const IRRELEVANT: [&str; 15] = [
+const IRRELEVANT: [&str; 16] = [
     "vefa.customers.v1.ProfileUpdated",
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
     "vefa.customers.v1.IdentifierReleased",
+    "vefa.customers.v1.IdentifierRemoved",
     "vefa.customers.v1.ConsentRecorded",
     "vefa.customers.v1.ConsentWithdrawn",
     "vefa.customers.v1.OwnerAssigned",
@@ -45,6 +48,7 @@ struct Columns {
     registered_at: Vec<OffsetDateTime>,
     erased: Vec<Subject>,
     erased_at: Vec<OffsetDateTime>,
+    mergers: mergers::Turns,
 }
 
 impl Columns {
@@ -54,6 +58,10 @@ impl Columns {
             match (event.type_.as_str(), event.schema_version) {
                 (CUSTOMER_REGISTERED, 1) => columns.register(event)?,
                 (CUSTOMER_ERASED, 1) => columns.erase(event)?,
+                (
+                    mergers::MERGED | mergers::UNMERGED | mergers::ABSORBED | mergers::SEPARATED,
+                    1,
+                ) => columns.mergers.add(event)?,
                 (type_, 1) if IRRELEVANT.contains(&type_) => {}
                 _ => return Err(DecodeError::unknown(event)),
             }
@@ -136,6 +144,7 @@ impl Columns {
             .execute(&mut *connection)
             .await?;
         }
+        self.mergers.write(connection).await?;
         for (subject, at) in self.erased.iter().zip(self.erased_at) {
             let partition = Partition::of_customer(&subject.tenant, subject.customer);
             sqlx::query(

@@ -1,7 +1,9 @@
-//! The timeline: the interactions of each customer, newest first, and the query that pages through it.
+//! The timeline: the interactions of each customer, newest first, and the query that pages through those of a few.
 
 #[cfg(test)]
 mod tests;
+
+use std::collections::BTreeSet;
 
 use aggregate::{CustomerId, Partition, StreamId, TenantId};
 use bytes::Bytes;
@@ -42,39 +44,55 @@ impl Place {
     }
 }
 
-/// The next `count` interactions of a customer after a place, newest first.
+/// The next `count` interactions of these customers together after a place, newest first, each with whose it is.
 pub(crate) async fn page(
     pool: &PgPool,
     tenant: &TenantId,
-    customer: CustomerId,
+    customers: &BTreeSet<CustomerId>,
     after: Place,
     count: u32,
-) -> Result<Vec<StoredEvent>, sqlx::Error> {
-    let partition = Partition::of_customer(tenant, customer);
+) -> Result<Vec<(CustomerId, StoredEvent)>, sqlx::Error> {
+    let (partitions, ids): (Vec<i16>, Vec<Uuid>) = customers
+        .iter()
+        .map(|customer| {
+            let partition = Partition::of_customer(tenant, *customer);
+            (i16::from(partition.number()), customer.0)
+        })
+        .unzip();
+    // A page of each by the key, and of these the newest.
     let rows = sqlx::query(
-        "select occurred_at, interaction_id, position, event_id, type, schema_version, payload, recorded_at
-         from timeline
-         where partition = $1 and tenant = $2 and customer_id = $3 and (occurred_at, interaction_id) < ($4, $5)
+        "select t.* from unnest($1::smallint[], $3::uuid[]) as c (partition, customer_id)
+         cross join lateral (
+            select customer_id, occurred_at, interaction_id, position, event_id, type, schema_version, payload, recorded_at
+            from timeline
+            where partition = c.partition and tenant = $2 and customer_id = c.customer_id
+                and (occurred_at, interaction_id) < ($4, $5)
+            order by occurred_at desc, interaction_id desc
+            limit $6
+         ) t
          order by occurred_at desc, interaction_id desc
          limit $6",
     )
-    .bind(i16::from(partition.number()))
+    .bind(partitions)
     .bind(tenant.as_str())
-    .bind(customer.0)
+    .bind(ids)
     .bind(after.occurred_at)
     .bind(after.interaction_id)
     .bind(i64::from(count))
     .fetch_all(pool)
     .await?;
     rows.iter()
-        .map(|row| entry(row, tenant, partition))
+        .map(|row| {
+            let customer = CustomerId(row.try_get("customer_id")?);
+            Ok((customer, entry(row, tenant, customer)?))
+        })
         .collect()
 }
 
-fn entry(row: &PgRow, tenant: &TenantId, partition: Partition) -> Result<StoredEvent, sqlx::Error> {
+fn entry(row: &PgRow, tenant: &TenantId, customer: CustomerId) -> Result<StoredEvent, sqlx::Error> {
     Ok(StoredEvent {
         tenant: tenant.clone(),
-        partition,
+        partition: Partition::of_customer(tenant, customer),
         position: row.try_get("position")?,
         stream_id: StreamId(row.try_get("interaction_id")?),
         // An interaction is the only event of its stream.

@@ -1,10 +1,12 @@
 //! Answers: one purchase from its stream, the timeline from the read model.
 
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
 use aggregate::{CustomerId, StreamId};
 use contracts::interactions::v1 as pb;
 use event_log::{DecodeError, KeyError, StoredEvent, Stream, SubjectCipher, timestamp};
 use service::{
-    Caller, command, page,
+    Caller, ServiceName, command, page,
     status::{self, Violations},
 };
 use time::{OffsetDateTime, macros::datetime};
@@ -14,7 +16,10 @@ use uuid::Uuid;
 use super::{Api, message, parse};
 use crate::{
     codec::{self, Interaction},
+    domain::purchase::RecordPurchase,
+    groups::group,
     known_customers::Known,
+    react::KnownCustomersProjection,
     read_model::{self, Place, Timeline},
 };
 
@@ -33,22 +38,18 @@ impl Api {
         let id: Option<StreamId> = wrong.parsed("purchase_id", request.purchase_id.parse());
         let (customer, id) = parse::complete(wrong, || Some((customer?, id?)))?;
 
-        let stream = Stream::about_customer(&caller.tenant, customer, id).without_subject();
-        let events = self
-            .log
-            .read_stream(&stream)
-            .await
-            .map_err(command::failed)?;
-        let missing = || status::not_found("purchase", &id.to_string());
-        // A stream of something else, or of another customer of the same partition, is not the purchase that is asked for.
-        let event = events
-            .first()
-            .filter(|event| codec::is_purchase(event))
-            .ok_or_else(missing)?;
-        let recorded = codec::purchase(event).map_err(|error| status::internal(&error))?;
-        if recorded.facts.customer != customer {
-            return Err(missing());
-        }
+        let recorded = match self
+            .purchase_of(caller, &BTreeSet::from([customer]), id)
+            .await?
+        {
+            Some(recorded) => recorded,
+            None => {
+                let group = self.group(caller, customer).await?;
+                self.purchase_of(caller, &group, id)
+                    .await?
+                    .ok_or_else(|| status::not_found("purchase", &id.to_string()))?
+            }
+        };
         Ok(pb::GetPurchaseResponse {
             purchase: Some(message::purchase(&recorded)),
             received_time: Some(timestamp::to_proto(recorded.facts.received_at)),
@@ -56,7 +57,47 @@ impl Api {
         })
     }
 
-    /// A page of a customer's interactions, newest first.
+    /// The purchase, when it is one of these customers'.
+    async fn purchase_of(
+        &self,
+        caller: &Caller,
+        customers: &BTreeSet<CustomerId>,
+        id: StreamId,
+    ) -> Result<Option<RecordPurchase>, Status> {
+        let mut read = BTreeSet::new();
+        for customer in customers {
+            let stream = Stream::about_customer(&caller.tenant, *customer, id).without_subject();
+            if !read.insert(stream.partition) {
+                continue;
+            }
+            let events = self
+                .log
+                .read_stream(&stream)
+                .await
+                .map_err(command::failed)?;
+            // A stream of something else, or of another customer of the same partition, is not the purchase that is asked for.
+            let Some(event) = events.first().filter(|event| codec::is_purchase(event)) else {
+                continue;
+            };
+            let recorded = codec::purchase(event).map_err(|error| status::internal(&error))?;
+            if customers.contains(&recorded.facts.customer) {
+                return Ok(Some(recorded));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn group(
+        &self,
+        caller: &Caller,
+        customer: CustomerId,
+    ) -> Result<BTreeSet<CustomerId>, Status> {
+        group(self.log.pool(), &caller.tenant, customer)
+            .await
+            .map_err(command::database)
+    }
+
+    /// A page of the interactions of a customer, and of whoever is one and the same, newest first.
     pub(super) async fn timeline(
         &self,
         caller: &Caller,
@@ -96,9 +137,20 @@ impl Api {
             )
             .await?;
 
+        let customers = ServiceName::Customers.as_str();
+        caller
+            .wait(
+                &self.log,
+                &KnownCustomersProjection,
+                customers,
+                &request.consistency_token,
+            )
+            .await?;
+
+        let group = self.group(caller, customer).await?;
         // One more than the page tells whether there is a next one.
         let mut entries =
-            read_model::page(self.log.pool(), &caller.tenant, customer, after, size + 1)
+            read_model::page(self.log.pool(), &caller.tenant, &group, after, size + 1)
                 .await
                 .map_err(command::database)?;
         if entries.is_empty()
@@ -109,17 +161,33 @@ impl Api {
         }
         let more = entries.len() > size as usize;
         entries.truncate(size as usize);
-        let next_page_token = match entries.last().map(Place::of) {
+        let last = entries.last().map(|(_, event)| Place::of(event));
+        let next_page_token = match last {
             Some(last) if more => query.token(&(micros(last.occurred_at), last.interaction_id)),
             Some(_) | None => String::new(),
         };
-        let cipher = self.cipher(caller, customer).await?;
-        let entries: Result<_, DecodeError> =
-            entries.iter().map(|event| entry(event, &cipher)).collect();
         Ok(pb::ListTimelineResponse {
-            entries: entries.map_err(|error| status::internal(&error))?,
+            entries: self.opened(caller, &entries).await?,
             next_page_token,
         })
+    }
+
+    /// The entries, each opened by the key of the customer under whose id it was told.
+    async fn opened(
+        &self,
+        caller: &Caller,
+        entries: &[(CustomerId, StoredEvent)],
+    ) -> Result<Vec<pb::TimelineEntry>, Status> {
+        let mut ciphers = BTreeMap::new();
+        let mut opened = Vec::with_capacity(entries.len());
+        for (customer, event) in entries {
+            let cipher = match ciphers.entry(*customer) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => vacant.insert(self.cipher(caller, *customer).await?),
+            };
+            opened.push(entry(event, cipher).map_err(|error| status::internal(&error))?);
+        }
+        Ok(opened)
     }
 
     /// What opens the customer's summaries; it opens nothing when there never was one, or no longer.

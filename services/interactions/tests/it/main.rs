@@ -3,6 +3,7 @@
 
 mod import;
 mod known_customers;
+mod mergers;
 mod peer;
 mod purchases;
 mod refusals;

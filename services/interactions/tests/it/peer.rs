@@ -124,6 +124,36 @@ pub(crate) async fn append_erased(
     testing::log::append(log, at, vec![append]).await;
 }
 
+/// Appends something to the customers log that happened to a customer, and gives the token of it.
+pub(crate) async fn append_happened<M: prost::Message + prost::Name>(
+    log: &EventLog,
+    customer: CustomerId,
+    type_: &'static str,
+    message: &M,
+    at: OffsetDateTime,
+) -> String {
+    assert_eq!(M::full_name(), type_);
+    let tenant = TenantId::parse(testing::stack::TENANT).unwrap();
+    let stream = Stream::of_customer(&tenant, customer).without_subject();
+    let before = log.read_stream(&stream).await.unwrap().len();
+    let append = Append {
+        stream,
+        expected_version: i64::try_from(before).unwrap(),
+        events: vec![NewEvent {
+            event_id: Uuid::now_v7(),
+            type_,
+            schema_version: 1,
+            payload: message.encode_to_vec().into(),
+            metadata: bytes::Bytes::new(),
+            occurred_at: at,
+        }],
+        new_key: None,
+        erases: false,
+    };
+    let committed = testing::log::append(log, at, vec![append]).await;
+    committed.token.to_string()
+}
+
 #[tonic::async_trait]
 impl CustomersService for Customers {
     async fn get_customer(
