@@ -7,7 +7,7 @@ mod recipient;
 mod uplift;
 
 pub use campaign::{Campaign, CampaignCommand, CampaignEvent, CampaignRejection, CampaignState};
-pub use gate::{Arm, Consent, GATE, GatePolicy, RefusalReason, draw};
+pub use gate::{Arm, Consent, GATE, GatePolicy, Obstacles, RefusalReason, draw};
 pub use plan::{
     CampaignId, Channel, Description, Goal, HoldoutShare, InvalidText, Name, Offer, Plan, Purpose,
     SegmentId,

@@ -2,9 +2,11 @@
 //! nothing is decided here.
 
 mod consents;
+mod mergers;
 mod purchases;
 mod restrictions;
 
 pub(crate) use consents::{ConsentsProjection, consents_at};
+pub(crate) use mergers::merged_at;
 pub(crate) use purchases::{KIND_PURCHASE, PurchasesProjection};
 pub(crate) use restrictions::restricted_at;

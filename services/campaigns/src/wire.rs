@@ -80,6 +80,7 @@ pub(crate) fn refusal(reason: RefusalReason) -> pb::RefusalReason {
         RefusalReason::ConsentWithdrawn => pb::RefusalReason::ConsentWithdrawn,
         RefusalReason::AlreadyContacted => pb::RefusalReason::AlreadyContacted,
         RefusalReason::ProcessingRestricted => pb::RefusalReason::ProcessingRestricted,
+        RefusalReason::CustomerMerged => pb::RefusalReason::CustomerMerged,
     }
 }
 
@@ -90,6 +91,7 @@ pub(crate) fn parse_refusal(number: i32) -> Option<RefusalReason> {
         pb::RefusalReason::ConsentWithdrawn => Some(RefusalReason::ConsentWithdrawn),
         pb::RefusalReason::AlreadyContacted => Some(RefusalReason::AlreadyContacted),
         pb::RefusalReason::ProcessingRestricted => Some(RefusalReason::ProcessingRestricted),
+        pb::RefusalReason::CustomerMerged => Some(RefusalReason::CustomerMerged),
     }
 }
 

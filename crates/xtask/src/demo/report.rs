@@ -269,5 +269,6 @@ fn reason_name(reason: RefusalReason) -> &'static str {
         RefusalReason::ConsentWithdrawn => "consent_withdrawn",
         RefusalReason::AlreadyContacted => "already_contacted",
         RefusalReason::ProcessingRestricted => "processing_restricted",
+        RefusalReason::CustomerMerged => "customer_merged",
     }
 }

@@ -7,7 +7,7 @@ use tonic::Status;
 use super::{Api, message, parse};
 use crate::{
     domain::{CampaignId, CampaignState, EmptyArm, Rate, Uplift},
-    react::PurchasesProjection,
+    react::{ConsentsProjection, PurchasesProjection},
     read_model::{ArmTotals, CampaignsProjection, OutcomeError, outcome},
 };
 
@@ -23,6 +23,11 @@ impl Api {
         let interactions = ServiceName::Interactions.as_str();
         caller
             .wait(&self.log, &PurchasesProjection, interactions, tokens)
+            .await?;
+        // Whose purchases count with whose is told by customers.
+        let customers = ServiceName::Customers.as_str();
+        caller
+            .wait(&self.log, &ConsentsProjection, customers, tokens)
             .await?;
         caller
             .wait(&self.log, &CampaignsProjection, self.log.name(), tokens)

@@ -20,10 +20,10 @@ use super::{AudienceError, Audiences, WAIT_MAX};
 use crate::{
     codec::{self, LogEvent},
     domain::{
-        Campaign, CampaignCommand, CampaignEvent, CampaignState, Consent, DecideContact, Plan,
-        Recipient,
+        Campaign, CampaignCommand, CampaignEvent, CampaignState, Consent, DecideContact, Obstacles,
+        Plan, Recipient,
     },
-    react::{ConsentsProjection, consents_at, restricted_at},
+    react::{ConsentsProjection, consents_at, merged_at, restricted_at},
     read_model::{CampaignsProjection, DecidingCampaign, counts},
 };
 
@@ -60,7 +60,7 @@ impl Deciding<'_> {
             channel: self.plan.channel,
             offer: self.plan.offer.name.clone(),
             consent: seen.consent,
-            restricted: seen.restricted,
+            obstacles: seen.obstacles,
             segment: self.plan.segment,
             segment_rule_version: member.rule_version,
             seed: self.plan.seed,
@@ -82,7 +82,7 @@ struct Member {
 #[derive(Clone, Copy)]
 struct Seen {
     consent: Option<Consent>,
-    restricted: bool,
+    obstacles: Obstacles,
 }
 
 impl Audiences {
@@ -224,12 +224,22 @@ impl Audiences {
             moment,
         )
         .await?;
+        let merged = merged_at(
+            self.log.pool(),
+            &deciding.campaign.tenant,
+            &customers,
+            moment,
+        )
+        .await?;
         stream::iter(members)
             .map(Ok)
             .try_for_each_concurrent(DECISIONS_IN_FLIGHT, |member| {
                 let seen = Seen {
                     consent: consents.get(&member.customer).copied(),
-                    restricted: restricted.contains(&member.customer),
+                    obstacles: Obstacles {
+                        merged: merged.contains(&member.customer),
+                        restricted: restricted.contains(&member.customer),
+                    },
                 };
                 self.decide_one(deciding, member, seen)
             })

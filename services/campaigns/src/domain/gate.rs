@@ -19,7 +19,7 @@ pub struct GatePolicy {
 
 /// The present rules.
 pub const GATE: GatePolicy = GatePolicy {
-    version: 2,
+    version: 3,
     contact_pause: Duration::days(7),
 };
 
@@ -32,9 +32,20 @@ pub struct Consent {
     pub event_id: Uuid,
 }
 
+/// What stands in the way of any contact, whatever was agreed to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Obstacles {
+    /// The customer was merged into another.
+    pub merged: bool,
+    /// Processing of what is known of the customer is restricted.
+    pub restricted: bool,
+}
+
 /// Why the gate says no.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusalReason {
+    /// The customer was merged into another, who goes on for both.
+    CustomerMerged,
     /// Processing of what is known of the customer is restricted.
     ProcessingRestricted,
     /// No consent for the campaign's channel and purpose.
@@ -55,20 +66,23 @@ pub enum Arm {
 }
 
 impl GatePolicy {
-    /// Decides for one customer. `restricted` says that processing is; `contact_at` is the moment of the contact, should there be one.
+    /// Decides for one customer. `contact_at` is the moment of the contact, should there be one.
     ///
     /// # Errors
     /// The reason of a no.
     pub fn admit(
         &self,
-        restricted: bool,
+        obstacles: Obstacles,
         consent: Option<Consent>,
         last_contact_at: Option<OffsetDateTime>,
         contact_at: OffsetDateTime,
         draw: f64,
         holdout_share: HoldoutShare,
     ) -> Result<Arm, RefusalReason> {
-        if restricted {
+        if obstacles.merged {
+            return Err(RefusalReason::CustomerMerged);
+        }
+        if obstacles.restricted {
             return Err(RefusalReason::ProcessingRestricted);
         }
         let consent = consent.ok_or(RefusalReason::NoConsent)?;
@@ -132,7 +146,7 @@ mod tests {
     #[test]
     fn asks_for_consent_first() {
         let just_now = Some(NOW);
-        let admit = |consent| GATE.admit(false, consent, just_now, NOW, 0.9, half());
+        let admit = |consent| GATE.admit(Obstacles::default(), consent, just_now, NOW, 0.9, half());
         assert_eq!(admit(None), Err(RefusalReason::NoConsent));
         assert_eq!(admit(WITHDRAWN), Err(RefusalReason::ConsentWithdrawn));
         assert_eq!(admit(GRANTED), Err(RefusalReason::AlreadyContacted));
@@ -140,17 +154,36 @@ mod tests {
 
     #[test]
     fn what_may_only_be_kept_is_not_looked_at() {
+        let obstacles = Obstacles {
+            restricted: true,
+            ..Obstacles::default()
+        };
         for consent in [None, WITHDRAWN, GRANTED] {
             assert_eq!(
-                GATE.admit(true, consent, None, NOW, 0.9, half()),
+                GATE.admit(obstacles, consent, None, NOW, 0.9, half()),
                 Err(RefusalReason::ProcessingRestricted)
+            );
+        }
+    }
+
+    /// Whoever goes on is asked in their own right; what else stands in the way of the old id does not matter.
+    #[test]
+    fn whoever_was_merged_is_not_contacted_twice() {
+        for restricted in [false, true] {
+            let obstacles = Obstacles {
+                merged: true,
+                restricted,
+            };
+            assert_eq!(
+                GATE.admit(obstacles, GRANTED, None, NOW, 0.9, half()),
+                Err(RefusalReason::CustomerMerged)
             );
         }
     }
 
     #[test]
     fn leaves_a_customer_alone_for_seven_days() {
-        let admit = |last| GATE.admit(false, GRANTED, Some(last), NOW, 0.9, half());
+        let admit = |last| GATE.admit(Obstacles::default(), GRANTED, Some(last), NOW, 0.9, half());
         let seven_days_ago = NOW - Duration::days(7);
         assert_eq!(admit(seven_days_ago), Ok(Arm::Contacted));
         assert_eq!(
@@ -166,13 +199,13 @@ mod tests {
 
     #[test]
     fn holds_out_whoever_draws_below_the_share() {
-        let admit = |draw| GATE.admit(false, GRANTED, None, NOW, draw, half());
+        let admit = |draw| GATE.admit(Obstacles::default(), GRANTED, None, NOW, draw, half());
         assert_eq!(admit(0.0), Ok(Arm::HeldOut));
         assert_eq!(admit(0.499), Ok(Arm::HeldOut));
         assert_eq!(admit(0.5), Ok(Arm::Contacted));
         let nobody = HoldoutShare::parse(0.0).unwrap();
         assert_eq!(
-            GATE.admit(false, GRANTED, None, NOW, 0.0, nobody),
+            GATE.admit(Obstacles::default(), GRANTED, None, NOW, 0.0, nobody),
             Ok(Arm::Contacted)
         );
     }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    gate::{Arm, Consent, GATE, RefusalReason, draw},
+    gate::{Arm, Consent, GATE, Obstacles, RefusalReason, draw},
     plan::{CampaignId, Channel, HoldoutShare, Name, SegmentId},
 };
 
@@ -43,8 +43,8 @@ pub struct DecideContact {
     pub offer: Name,
     /// Consent for the campaign's channel and purpose; none when it was never given.
     pub consent: Option<Consent>,
-    /// Whether processing of what is known of the customer is restricted.
-    pub restricted: bool,
+    /// What stands in the way of any contact.
+    pub obstacles: Obstacles,
     /// Segment.
     pub segment: SegmentId,
     /// Version of the segment's rule by which the customer is a member.
@@ -203,7 +203,7 @@ impl Aggregate for Recipient {
             decided_at: command.decided_at,
         };
         let admitted = GATE.admit(
-            command.restricted,
+            command.obstacles,
             command.consent,
             last_contact_at,
             command.decided_at,

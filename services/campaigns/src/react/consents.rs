@@ -12,7 +12,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::restrictions;
+use super::{mergers, restrictions};
 use crate::{
     domain::{Channel, Consent, Purpose},
     wire,
@@ -22,12 +22,13 @@ const RECORDED: &str = "vefa.customers.v1.ConsentRecorded";
 const WITHDRAWN: &str = "vefa.customers.v1.ConsentWithdrawn";
 const ERASED: &str = "vefa.customers.v1.CustomerErased";
 /// What else happens to customers; it does not concern consent.
-const IRRELEVANT: [&str; 12] = [
+const IRRELEVANT: [&str; 13] = [
     "vefa.customers.v1.CustomerRegistered",
     "vefa.customers.v1.ProfileUpdated",
     "vefa.customers.v1.IdentifierAdded",
     "vefa.customers.v1.IdentifierClaimed",
     "vefa.customers.v1.IdentifierReleased",
+    "vefa.customers.v1.IdentifierRemoved",
     "vefa.customers.v1.OwnerAssigned",
     "vefa.customers.v1.OwnerReleased",
     "vefa.customers.v1.TeamAssigned",
@@ -37,7 +38,7 @@ const IRRELEVANT: [&str; 12] = [
     "vefa.customers.v1.DescendantAdded",
 ];
 
-/// Keeps the rows of `consent` and `restriction`.
+/// Keeps the rows of `consent`, `restriction`, `merger` and `absorbed`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConsentsProjection;
 
@@ -92,6 +93,7 @@ struct Columns {
     position: Vec<i64>,
     granted: Vec<bool>,
     event_id: Vec<Uuid>,
+    original_customer_id: Vec<Option<Uuid>>,
 }
 
 struct Change {
@@ -100,12 +102,14 @@ struct Change {
     purpose: i32,
     effective_time: Option<Timestamp>,
     granted: bool,
+    original_customer_id: String,
 }
 
 /// What an event means for consent.
 enum Happened {
     Changed(Change),
     Restricted(restrictions::Turn),
+    Merged(mergers::Turn),
     Erased(CustomerId),
     Irrelevant,
 }
@@ -120,6 +124,7 @@ fn happened(event: &StoredEvent) -> Result<Happened, DecodeError> {
                 purpose: message.purpose,
                 effective_time: message.given_time,
                 granted: true,
+                original_customer_id: message.original_customer_id,
             }))
         }
         (WITHDRAWN, 1) => {
@@ -130,12 +135,16 @@ fn happened(event: &StoredEvent) -> Result<Happened, DecodeError> {
                 purpose: message.purpose,
                 effective_time: message.withdrawn_time,
                 granted: false,
+                original_customer_id: message.original_customer_id,
             }))
         }
         (restrictions::RESTRICTED, 1) => {
             restrictions::Turn::restricted(event).map(Happened::Restricted)
         }
         (restrictions::LIFTED, 1) => restrictions::Turn::lifted(event).map(Happened::Restricted),
+        (mergers::MERGED | mergers::UNMERGED | mergers::ABSORBED | mergers::SEPARATED, 1) => {
+            mergers::Turn::of(event).map(Happened::Merged)
+        }
         (ERASED, 1) => {
             let message: CustomerErased = event.message()?;
             let customer = message.customer_id.parse();
@@ -154,6 +163,10 @@ impl Columns {
             .customer_id
             .parse()
             .map_err(|_| invalid("customer_id"))?;
+        let original: Option<CustomerId> = match change.original_customer_id.as_str() {
+            "" => None,
+            id => Some(id.parse().map_err(|_| invalid("original_customer_id"))?),
+        };
         let channel = wire::parse_channel(change.channel).ok_or_else(|| invalid("channel"))?;
         let purpose = wire::parse_purpose(change.purpose).ok_or_else(|| invalid("purpose"))?;
         let effective_at = change
@@ -170,6 +183,8 @@ impl Columns {
         self.position.push(event.position);
         self.granted.push(change.granted);
         self.event_id.push(event.event_id);
+        self.original_customer_id
+            .push(original.map(|original| original.0));
         Ok(())
     }
 }
@@ -180,7 +195,14 @@ impl Projection for ConsentsProjection {
     }
 
     fn tables(&self) -> &'static [Table] {
-        const { &[Table::new("consent"), Table::new("restriction")] }
+        const {
+            &[
+                Table::new("consent"),
+                Table::new("restriction"),
+                Table::new("merger"),
+                Table::new("absorbed"),
+            ]
+        }
     }
 
     async fn apply(
@@ -189,11 +211,12 @@ impl Projection for ConsentsProjection {
         events: &[StoredEvent],
     ) -> Result<(), ProjectionError> {
         let mut columns = Columns::default();
-        let mut erased = Vec::new();
+        let (mut erased, mut mergers) = (Vec::new(), Vec::new());
         for event in events {
             match happened(event)? {
                 Happened::Changed(change) => columns.add(event, &change)?,
                 Happened::Restricted(turn) => restrictions::add(connection, event, &turn).await?,
+                Happened::Merged(turn) => mergers.push((event, turn)),
                 Happened::Erased(customer) => erased.push(Subject {
                     tenant: event.tenant.clone(),
                     customer,
@@ -202,6 +225,9 @@ impl Projection for ConsentsProjection {
             }
         }
         columns.write(connection).await?;
+        for (event, turn) in mergers {
+            turn.apply(connection, event).await?;
+        }
         // Behind what they agreed to in the same batch.
         erase(connection, &erased).await?;
         // Without a row there is no consent, so that the gate lets nobody contact whoever was erased.
@@ -217,9 +243,10 @@ impl Columns {
             return Ok(());
         }
         sqlx::query(
-            "insert into consent (partition, tenant, customer_id, channel, purpose, effective_at, position, granted, event_id)
+            "insert into consent (partition, tenant, customer_id, channel, purpose, effective_at, position, granted, event_id,
+                original_customer_id)
              select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::smallint[], $5::smallint[], $6::timestamptz[],
-                $7::bigint[], $8::boolean[], $9::uuid[])
+                $7::bigint[], $8::boolean[], $9::uuid[], $10::uuid[])
              on conflict do nothing",
         )
         .bind(columns.partition)
@@ -231,6 +258,7 @@ impl Columns {
         .bind(columns.position)
         .bind(columns.granted)
         .bind(columns.event_id)
+        .bind(columns.original_customer_id)
         .execute(connection)
         .await?;
         Ok(())

@@ -38,7 +38,8 @@ pub(crate) enum OutcomeError {
     Database(#[from] sqlx::Error),
 }
 
-/// Purchases and returns after `after` and up to and including `until`, by arm.
+/// Purchases and returns after `after` and up to and including `until`, by arm. Those of whoever was merged into a recipient are the
+/// recipient's, unless the campaign decided for that one too: then they stay where they were decided about, so that none counts twice.
 pub(crate) async fn outcome(
     pool: &PgPool,
     tenant: &TenantId,
@@ -57,9 +58,24 @@ pub(crate) async fn outcome(
             select count(*) filter (where kind = $7) as purchases,
                 sum(case when kind = $7 then amount_minor else -amount_minor end) as revenue_minor,
                 min(currency_code) as first_currency, max(currency_code) as last_currency
-            from purchase
-            where partition = d.partition and tenant = d.tenant and customer_id = d.customer_id
-                and occurred_at > $3 and occurred_at <= $4
+            from (
+                select d.partition, d.customer_id
+                union all
+                select a.absorbed_partition, a.absorbed_id from absorbed a
+                where a.partition = d.partition and a.tenant = d.tenant and a.customer_id = d.customer_id
+                    and not exists (
+                        select from decision o
+                        where o.partition = a.absorbed_partition and o.tenant = d.tenant and o.campaign_id = d.campaign_id
+                            and o.customer_id = a.absorbed_id and o.verdict in ($5, $6)
+                    )
+                    and not coalesce((
+                        select m.survivor_id is not null from merger m
+                        where m.partition = d.partition and m.tenant = d.tenant and m.customer_id = d.customer_id
+                        order by m.effective_at desc, m.position desc limit 1
+                    ), false)
+            ) g
+            join purchase b on b.partition = g.partition and b.tenant = d.tenant and b.customer_id = g.customer_id
+                and b.occurred_at > $3 and b.occurred_at <= $4
          ) p
          where d.tenant = $1 and d.campaign_id = $2 and d.verdict in ($5, $6)
          group by d.verdict",

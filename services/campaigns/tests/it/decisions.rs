@@ -151,7 +151,7 @@ async fn every_member_is_decided_on_by_what_the_gate_sees() {
             draw: drawn,
             last_contact_time: None,
             effective_time: campaign.effective_time,
-            policy_version: 2,
+            policy_version: 3,
         };
         assert_eq!(evidence, Some(seen));
         let metadata = EventMetadata::decode(metadata.as_slice()).unwrap();

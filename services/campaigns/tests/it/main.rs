@@ -5,6 +5,7 @@ mod create;
 mod decisions;
 mod interruptions;
 mod lists;
+mod mergers;
 mod outcome;
 mod peers;
 mod rebuild;

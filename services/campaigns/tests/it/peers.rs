@@ -166,6 +166,123 @@ pub(crate) async fn is_erased(
     append(log, stream, "vefa.customers.v1.CustomerErased", &erased, at).await
 }
 
+fn texts(customers: &[CustomerId]) -> Vec<String> {
+    customers.iter().map(CustomerId::to_string).collect()
+}
+
+/// A customer of [`tenant`] is merged into another, as its own log tells.
+pub(crate) async fn is_merged(
+    log: &EventLog,
+    customer: CustomerId,
+    survivor: CustomerId,
+    at: OffsetDateTime,
+) -> Appended {
+    let merged = customers::CustomerMerged {
+        customer_id: customer.to_string(),
+        surviving_customer_id: survivor.to_string(),
+        merged_time: Some(timestamp::to_proto(at)),
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(log, stream, "vefa.customers.v1.CustomerMerged", &merged, at).await
+}
+
+/// And that is undone.
+pub(crate) async fn is_unmerged(
+    log: &EventLog,
+    customer: CustomerId,
+    survivor: CustomerId,
+    at: OffsetDateTime,
+) -> Appended {
+    let unmerged = customers::CustomerUnmerged {
+        customer_id: customer.to_string(),
+        surviving_customer_id: survivor.to_string(),
+        unmerged_time: Some(timestamp::to_proto(at)),
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(
+        log,
+        stream,
+        "vefa.customers.v1.CustomerUnmerged",
+        &unmerged,
+        at,
+    )
+    .await
+}
+
+/// A customer of [`tenant`] goes on for others, the first of whom was merged into it.
+pub(crate) async fn absorbs(
+    log: &EventLog,
+    customer: CustomerId,
+    others: &[CustomerId],
+    at: OffsetDateTime,
+) -> Appended {
+    let absorbed = customers::CustomerAbsorbed {
+        customer_id: customer.to_string(),
+        absorbed_customer_id: others[0].to_string(),
+        also_absorbed_customer_ids: texts(&others[1..]),
+        absorbed_time: Some(timestamp::to_proto(at)),
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(
+        log,
+        stream,
+        "vefa.customers.v1.CustomerAbsorbed",
+        &absorbed,
+        at,
+    )
+    .await
+}
+
+/// And does not any more.
+pub(crate) async fn is_separated(
+    log: &EventLog,
+    customer: CustomerId,
+    others: &[CustomerId],
+    at: OffsetDateTime,
+) -> Appended {
+    let separated = customers::CustomerSeparated {
+        customer_id: customer.to_string(),
+        separated_customer_id: others[0].to_string(),
+        also_separated_customer_ids: texts(&others[1..]),
+        separated_time: Some(timestamp::to_proto(at)),
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(
+        log,
+        stream,
+        "vefa.customers.v1.CustomerSeparated",
+        &separated,
+        at,
+    )
+    .await
+}
+
+/// A consent to e-mail for marketing stands with a customer of [`tenant`] because another has it, who was merged into it.
+pub(crate) async fn consents_come(
+    log: &EventLog,
+    customer: CustomerId,
+    original: CustomerId,
+    at: OffsetDateTime,
+) -> Appended {
+    let recorded = customers::ConsentRecorded {
+        customer_id: customer.to_string(),
+        channel: customers::Channel::Email.into(),
+        purpose: customers::Purpose::Marketing.into(),
+        given_time: Some(timestamp::to_proto(at)),
+        original_customer_id: original.to_string(),
+        ..customers::ConsentRecorded::default()
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(
+        log,
+        stream,
+        "vefa.customers.v1.ConsentRecorded",
+        &recorded,
+        at,
+    )
+    .await
+}
+
 /// Something happens to a customer that does not concern campaigns.
 pub(crate) async fn registers(
     log: &EventLog,

@@ -1,26 +1,30 @@
 //! Every read model, applied twice and rebuilt from zero, holds the same rows.
 
-use aggregate::TenantId;
+use aggregate::{CustomerId, TenantId};
 use contracts::customers::v1::{Channel, Purpose};
+use event_log::EventLog;
 use testing::{log, stack::tenant};
-use time::{Duration, macros::datetime};
+use time::{Duration, OffsetDateTime, macros::datetime};
 
 use crate::{
     peers::{
-        buys, calls, consents, consents_to, is_erased, is_restricted, registers,
-        restriction_lifted, returns, withdraws,
+        absorbs, buys, calls, consents, consents_come, consents_to, is_erased, is_merged,
+        is_restricted, is_separated, is_unmerged, registers, restriction_lifted, returns,
+        withdraws,
     },
     requests::{campaign, create, get, run, running, start_as_of, strangers},
     stack::Stack,
 };
 
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 8] = [
     "campaign",
     "decision",
     "decision_count",
     "consent",
     "restriction",
     "purchase",
+    "merger",
+    "absorbed",
 ];
 const PROJECTIONS: [&str; 3] = [
     "campaigns.campaigns",
@@ -37,6 +41,18 @@ async fn caught_up(stack: &Stack) {
     for (projection, events) in PROJECTIONS.into_iter().zip(logs) {
         stack.applied(projection, events).await;
     }
+}
+
+/// One is merged into another; a third was too, with a consent, and that is undone.
+async fn merge_some(log: &EventLog, people: &[CustomerId], at: OffsetDateTime) {
+    let [survivor, stays, goes] = [people[0], people[1], people[2]];
+    is_merged(log, stays, survivor, at).await;
+    absorbs(log, survivor, &[stays], at).await;
+    is_merged(log, goes, survivor, at).await;
+    absorbs(log, survivor, &[goes], at).await;
+    consents_come(log, survivor, goes, at).await;
+    is_separated(log, survivor, &[goes], at).await;
+    is_unmerged(log, goes, survivor, at).await;
 }
 
 #[tokio::test]
@@ -85,6 +101,7 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
             calls(&stack.interactions, *customer, at).await;
         }
     }
+    merge_some(&stack.customers, &people, at + Duration::DAY).await;
     let segment = stack.segmentation.define(&tenant(), &people);
     let mut request = campaign(segment);
     request.holdout_share = 0.5;
@@ -104,6 +121,8 @@ async fn applied_twice_and_from_zero_gives_the_same_rows() {
     assert_eq!(sizes[3], ("consent", 37));
     assert_eq!(sizes[4], ("restriction", 17));
     assert_eq!(sizes[5], ("purchase", 45));
+    assert_eq!(sizes[6], ("merger", 3));
+    assert_eq!(sizes[7], ("absorbed", 1));
 
     let stack = stack.rebuilt(&PROJECTIONS, &[]).await;
     assert_eq!(stack.dump(&TABLES).await, rows, "applied twice");

@@ -27,7 +27,7 @@ fn command() -> DecideContact {
         channel: Channel::Email,
         offer: Name::parse("Ten per cent").unwrap(),
         consent: Some(CONSENT),
-        restricted: false,
+        obstacles: Obstacles::default(),
         segment: SegmentId(Uuid::from_u128(31)),
         segment_rule_version: 2,
         seed: 42,
@@ -51,7 +51,7 @@ fn decision(command: &DecideContact, last_contact_at: Option<OffsetDateTime>) ->
             draw: draw(command.seed, command.campaign, command.customer),
             last_contact_at,
             effective_at: command.effective_at,
-            policy_version: 2,
+            policy_version: 3,
         },
         retrospective: command.retrospective,
         decided_at: command.decided_at,
@@ -267,6 +267,7 @@ proptest! {
                 1 => RecipientEvent::ContactHeldOut { decision },
                 2 => RecipientEvent::ContactRefused { decision, reason: RefusalReason::NoConsent },
                 3 => RecipientEvent::ContactRefused { decision, reason: RefusalReason::ConsentWithdrawn },
+                4 => RecipientEvent::ContactRefused { decision, reason: RefusalReason::CustomerMerged },
                 _ => RecipientEvent::ContactRefused { decision, reason: RefusalReason::AlreadyContacted },
             }
         }).collect();
