@@ -6,11 +6,18 @@
 //!   earlier one, whichever log they came from.
 //! - Segments are read after the lock is held, so that an evaluation for everyone that begins after a segment is visible and an
 //!   evaluation because of an event cannot both miss a customer.
-//! - Locks are taken in one order everywhere: facts, customers by key, partition heads.
+//! - Locks are taken in one order everywhere: facts, customers by key, those who go on for them by key, partition heads.
+//! - Whatever is told of somebody who was merged into another evaluates whoever goes on. Who that is is asked after the lock on the first is
+//!   held, and an absorption locks those who come too. So of a purchase of the one and the absorption by the other, the later one to get
+//!   that lock sees what the earlier one wrote: either the purchase finds who goes on, or the absorption counts the purchase. Of two
+//!   batches that lock those who go on, each for somebody whom the other touches, PostgreSQL ends one, and it comes again.
+//! - The facts of a group lie in several partitions: nobody of it is evaluated while one of them is incomplete.
 
 mod append;
 mod compiled;
+mod lock;
 pub(crate) mod statement;
+mod survivors;
 mod which;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -26,6 +33,7 @@ use crate::{
         Cause, FitId, Score, SegmentId, Standing, StandingCommand, StandingEvent, Verdict,
         rule::Rule,
     },
+    progress::Behind,
     read_model::{
         segments::{self, SegmentRow},
         standings::{self, Happened},
@@ -67,9 +75,14 @@ impl Evaluation {
         }
     }
 
-    /// The same, erased: no rule selects it, whatever it says.
+    /// The same, erased or merged into another: no rule selects it, whatever it says.
     pub(crate) fn gone(self) -> Self {
         Self { gone: true, ..self }
+    }
+
+    /// An evaluation of another customer of the same tenant, for the same reason.
+    fn of(&self, customer: CustomerId) -> Self {
+        Self::new(&self.tenant, customer, self.cause, self.metadata.clone())
     }
 
     /// Somebody who gets scores by a fit.
@@ -79,10 +92,6 @@ impl Evaluation {
             score: Some(score),
             ..Self::new(tenant, customer, Cause::Fit, metadata)
         }
-    }
-
-    pub(crate) fn partition(&self) -> Partition {
-        self.partition
     }
 
     fn happened(&self, at: OffsetDateTime, event: StandingEvent) -> Happened {
@@ -95,8 +104,17 @@ impl Evaluation {
     }
 }
 
-/// Makes these evaluations (one of each customer at most), appends what changes and moves the rows. A customer whose registration has not arrived
-/// is not evaluated; the registration will. Returns how many events were appended.
+/// Whether evaluations were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evaluated {
+    /// All of them.
+    All,
+    /// None, because of rows that are being rebuilt. Locks are held; roll back.
+    HeldUp,
+}
+
+/// Makes these evaluations (one of each customer at most) and those of whoever goes on for them, appends what changes and moves the rows. A
+/// customer whose registration has not arrived is not evaluated; the registration will.
 ///
 /// # Errors
 /// [`ProjectionError::Overtaken`] when somebody else has appended to one of the customers' streams; roll back then and try again.
@@ -105,21 +123,27 @@ pub(crate) async fn evaluate(
     now: OffsetDateTime,
     evaluations: &[Evaluation],
     which: &Which,
-) -> Result<usize, ProjectionError> {
-    let mut by_tenant: BTreeMap<&TenantId, Vec<&Evaluation>> = BTreeMap::new();
-    for evaluation in evaluations {
-        by_tenant
-            .entry(&evaluation.tenant)
-            .or_default()
-            .push(evaluation);
+    behind: &Behind,
+) -> Result<Evaluated, ProjectionError> {
+    let held_up = |partition: Partition| behind.holds_up(partition);
+    if evaluations
+        .iter()
+        .any(|evaluation| held_up(evaluation.partition))
+    {
+        return Ok(Evaluated::HeldUp);
     }
-    lock(connection, evaluations).await?;
+    lock::lock(connection, evaluations).await?;
+    let survivors = survivors::survivors(connection, &by_tenant(evaluations)).await?;
+    if survivors.partitions.iter().copied().any(held_up) {
+        return Ok(Evaluated::HeldUp);
+    }
+    lock::lock(connection, &survivors.evaluations).await?;
     let mut changes = Vec::new();
-    for (tenant, evaluations) in &by_tenant {
+    for (tenant, evaluations) in &by_tenant(evaluations.iter().chain(&survivors.evaluations)) {
         changes.extend(changes_of_tenant(connection, now, tenant, evaluations, which).await?);
     }
     // One append for all tenants: the heads of partitions are locked in one order.
-    let events = append::append(connection, now, &changes).await?;
+    append::append(connection, now, &changes).await?;
     let memberships: Vec<Happened> = changes
         .iter()
         .flat_map(|(evaluation, events)| {
@@ -130,39 +154,20 @@ pub(crate) async fn evaluate(
         .filter(|happened| !matches!(happened.event, StandingEvent::Scored(_)))
         .collect();
     standings::apply(connection, &memberships).await?;
-    Ok(events)
+    Ok(Evaluated::All)
 }
 
-/// Locks the customers in the order of their keys, whoever evaluates them and why.
-async fn lock(
-    connection: &mut PgConnection,
-    evaluations: &[Evaluation],
-) -> Result<(), sqlx::Error> {
-    let (mut partitions, mut tenants, mut customers) = (Vec::new(), Vec::new(), Vec::new());
+type ByTenant<'a> = BTreeMap<&'a TenantId, Vec<&'a Evaluation>>;
+
+fn by_tenant<'a>(evaluations: impl IntoIterator<Item = &'a Evaluation>) -> ByTenant<'a> {
+    let mut by_tenant = ByTenant::new();
     for evaluation in evaluations {
-        partitions.push(i16::from(evaluation.partition.number()));
-        tenants.push(evaluation.tenant.as_str());
-        customers.push(evaluation.customer.0);
+        by_tenant
+            .entry(&evaluation.tenant)
+            .or_default()
+            .push(evaluation);
     }
-    for statement in [
-        "insert into customer_due (partition, tenant, customer_id)
-         select * from unnest($1::smallint[], $2::text[], $3::uuid[]) as t (partition, tenant, customer_id)
-         order by partition, tenant, customer_id
-         on conflict do nothing",
-        "select from customer_due d
-         join unnest($1::smallint[], $2::text[], $3::uuid[]) as t (partition, tenant, customer_id)
-            on d.partition = t.partition and d.tenant = t.tenant and d.customer_id = t.customer_id
-         order by d.partition, d.tenant, d.customer_id
-         for update of d",
-    ] {
-        sqlx::query(statement)
-            .bind(&partitions)
-            .bind(&tenants)
-            .bind(&customers)
-            .execute(&mut *connection)
-            .await?;
-    }
-    Ok(())
+    by_tenant
 }
 
 type Changes<'a> = Vec<(&'a Evaluation, Vec<StandingEvent>)>;

@@ -91,22 +91,29 @@ pub(crate) struct Behind {
 }
 
 impl Behind {
-    /// Reads it, from the view of a reaction to the log of `source`: it applies events that nobody has evaluated, so that it
-    /// has applied all before them, though its checkpoint moves only when it commits.
+    /// Reads it, from the view of a reaction to the log of `source` in some partitions: it applies events there that nobody has evaluated,
+    /// so that it has applied all before them, though its checkpoints move only when it commits.
     pub(crate) async fn read(
         connection: &mut PgConnection,
-        source: Option<&str>,
+        reaction: Option<(&str, &BTreeSet<Partition>)>,
     ) -> Result<Self, sqlx::Error> {
+        let (source, partitions) = reaction.unzip();
+        let partitions: Vec<i16> = partitions
+            .into_iter()
+            .flatten()
+            .map(|partition| partition.number().into())
+            .collect();
         let rows: Vec<(String, i16)> = sqlx::query_as(
             "select e.source, e.partition from evaluated e
              join unnest($1::text[], $2::text[], $3::integer[]) as p (source, projection, version) on p.source = e.source
              left join checkpoint c on c.partition = e.partition and c.projection = p.projection and c.version = p.version
-             where coalesce(c.position, 0) < e.position and e.source is distinct from $4",
+             where coalesce(c.position, 0) < e.position and (e.source is distinct from $4 or e.partition <> all($5))",
         )
         .bind([OWN, CUSTOMERS, INTERACTIONS])
         .bind([Catalogue.name(), CustomerFacts.name(), InteractionFacts.name()])
         .bind([Catalogue.version(), CustomerFacts.version(), InteractionFacts.version()])
         .bind(source)
+        .bind(partitions)
         .fetch_all(connection)
         .await?;
         let (own, facts): (Vec<_>, Vec<_>) =

@@ -2,10 +2,11 @@
 
 mod customers;
 mod interactions;
+mod mergers;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aggregate::{CustomerId, TenantId};
+use aggregate::{CustomerId, Partition, TenantId};
 use contracts::common::v1::EventMetadata;
 use event_log::{DecodeError, ProjectionError, StoredEvent};
 use service::clock;
@@ -17,7 +18,7 @@ pub(crate) use interactions::InteractionFacts;
 
 use crate::{
     domain::Cause,
-    evaluate::{self, ACTOR, Evaluation, Which},
+    evaluate::{self, ACTOR, Evaluated, Evaluation, Which},
     progress::{self, Behind},
 };
 
@@ -27,7 +28,7 @@ struct Touch<'a> {
     event: &'a StoredEvent,
     customer: CustomerId,
     backfill: bool,
-    /// Whether the customer was erased.
+    /// Whether the customer was erased, or merged into another.
     gone: bool,
     changes: Which,
 }
@@ -67,21 +68,21 @@ async fn evaluate_all(
     source: &str,
     touches: &[&Touch<'_>],
 ) -> Result<(), ProjectionError> {
-    if !touches.is_empty() {
-        let behind = Behind::read(connection, Some(source)).await?;
-        if touches
-            .iter()
-            .any(|touch| behind.holds_up(touch.event.partition))
-        {
-            // The other facts or the segments are being rebuilt. The batch comes again.
-            return Err(ProjectionError::Overtaken);
-        }
-        let which = touches
-            .iter()
-            .fold(Which::none(), |which, touch| which.and(&touch.changes));
-        evaluate::evaluate(connection, clock::now(), &evaluations(touches), &which).await?;
+    if touches.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let partitions: BTreeSet<Partition> =
+        touches.iter().map(|touch| touch.event.partition).collect();
+    let behind = Behind::read(connection, Some((source, &partitions))).await?;
+    let which = touches
+        .iter()
+        .fold(Which::none(), |which, touch| which.and(&touch.changes));
+    let evaluations = evaluations(touches);
+    match evaluate::evaluate(connection, clock::now(), &evaluations, &which, &behind).await? {
+        Evaluated::All => Ok(()),
+        // The other facts or the segments are being rebuilt. The batch comes again.
+        Evaluated::HeldUp => Err(ProjectionError::Overtaken),
+    }
 }
 
 /// Each customer once, with the last event that was not history as the cause; where all were, the last of them.
@@ -151,7 +152,7 @@ fn given(text: String) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use aggregate::{Partition, StreamId};
+    use aggregate::StreamId;
     use time::macros::datetime;
 
     use super::*;

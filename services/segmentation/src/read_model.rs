@@ -3,6 +3,7 @@
 
 pub(crate) mod facts;
 pub(crate) mod histories;
+pub(crate) mod mergers;
 mod rebuild;
 pub(crate) mod segments;
 pub(crate) mod standings;

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{FitId, SegmentId},
-    evaluate::{self, ACTOR, Evaluation, Which},
+    evaluate::{self, ACTOR, Evaluated, Evaluation, Which},
     progress::Behind,
     read_model,
 };
@@ -163,13 +163,12 @@ impl Worker {
     ) -> Result<Step, ProjectionError> {
         let mut transaction = self.log.pool().begin().await?;
         let behind = Behind::read(&mut transaction, None).await?;
-        if evaluations
-            .iter()
-            .any(|evaluation| behind.holds_up(evaluation.partition()))
+        match evaluate::evaluate(&mut transaction, clock::now(), evaluations, &which, &behind)
+            .await?
         {
-            return Ok(Step::HeldUp);
+            Evaluated::All => {}
+            Evaluated::HeldUp => return Ok(Step::HeldUp),
         }
-        evaluate::evaluate(&mut transaction, clock::now(), evaluations, &which).await?;
         transaction.commit().await?;
         self.log.notify_appended();
         Ok(Step::Done)
@@ -186,7 +185,8 @@ fn own_metadata() -> EventMetadata {
     }
 }
 
-/// The next customers of a tenant with a profile, in the order of their ids.
+/// The next customers of a tenant with a profile who go on by themselves, in the order of their ids. Somebody whose merger is undone is
+/// evaluated by that event.
 async fn customers_after(
     worker: &Worker,
     tenant: &TenantId,
@@ -195,7 +195,7 @@ async fn customers_after(
 ) -> Result<Vec<CustomerId>, sqlx::Error> {
     let customers: Vec<Uuid> = sqlx::query_scalar(
         "select customer_id from customer_fact
-         where tenant = $1 and ($2::uuid is null or customer_id > $2) order by customer_id limit $3",
+         where tenant = $1 and survivor_id is null and ($2::uuid is null or customer_id > $2) order by customer_id limit $3",
     )
     .bind(tenant.as_str())
     .bind(after.map(|customer| customer.0))

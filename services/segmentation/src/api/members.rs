@@ -11,7 +11,7 @@ use super::{Api, parse};
 use crate::{
     domain::{Segment, SegmentId},
     evaluate::statement,
-    read_model::segments,
+    read_model::{mergers, segments},
 };
 
 const SAMPLE_MAX: u32 = 100;
@@ -136,6 +136,9 @@ impl Api {
         let segment = self.defined_segment(caller, id).await?;
         let rule = parse::rule(&segment.rule)?;
         let now = as_of.unwrap_or(caller.now);
+        let customer = mergers::who_goes_on(self.log.pool(), &caller.tenant, customer)
+            .await
+            .map_err(command::database)?;
         let nodes = statement::explain(self.log.pool(), &caller.tenant, now, &rule, customer)
             .await
             .map_err(command::database)?

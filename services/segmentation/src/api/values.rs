@@ -13,6 +13,7 @@ use crate::{
     domain::{Fit, FitId, Tier},
     read_model::{
         histories::{self, Measures},
+        mergers,
         segments::count,
         values::{self, Order, ScoreRow},
     },
@@ -64,6 +65,9 @@ impl Api {
         if !known {
             return Err(status::not_found("customer", &customer.to_string()));
         }
+        let customer = mergers::who_goes_on(pool, tenant, customer)
+            .await
+            .map_err(command::database)?;
         let mut measures = histories::measures(pool, tenant, &[customer], as_of)
             .await
             .map_err(command::database)?;

@@ -9,7 +9,11 @@ use event_log::{
 };
 use sqlx::PgConnection;
 
-use super::{Touch, evaluate_late, evaluate_touched, given, moment, uuid};
+use super::{
+    Touch, evaluate_late, evaluate_touched, given,
+    mergers::{self, Mergers},
+    moment, uuid,
+};
 use crate::{
     domain::rule::Dependencies,
     evaluate::Which,
@@ -21,8 +25,9 @@ const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
 const PROFILE_UPDATED: &str = "vefa.customers.v1.ProfileUpdated";
 const CUSTOMER_ERASED: &str = "vefa.customers.v1.CustomerErased";
 /// What else happens to customers; no rule looks at it.
-const IRRELEVANT: [&str; 14] = [
+const IRRELEVANT: [&str; 15] = [
     "vefa.customers.v1.IdentifierAdded",
+    "vefa.customers.v1.IdentifierRemoved",
     "vefa.customers.v1.IdentifierClaimed",
     "vefa.customers.v1.IdentifierReleased",
     "vefa.customers.v1.ConsentRecorded",
@@ -47,6 +52,7 @@ struct Batch<'a> {
     registered: BTreeMap<Key, Profile>,
     changed: BTreeMap<Key, ProfileChange>,
     erased: Vec<Subject>,
+    mergers: Mergers<'a>,
     touches: Vec<Touch<'a>>,
 }
 
@@ -58,6 +64,16 @@ impl<'a> Batch<'a> {
                 (CUSTOMER_REGISTERED, 1) => batch.register(event)?,
                 (PROFILE_UPDATED, 1) => batch.change(event)?,
                 (CUSTOMER_ERASED, 1) => batch.erase(event)?,
+                (
+                    mergers::CUSTOMER_MERGED
+                    | mergers::CUSTOMER_UNMERGED
+                    | mergers::CUSTOMER_ABSORBED
+                    | mergers::CUSTOMER_SEPARATED,
+                    1,
+                ) => {
+                    batch.mergers.add(event)?;
+                    batch.touches.append(&mut batch.mergers.touches);
+                }
                 (type_, 1) if IRRELEVANT.contains(&type_) => {}
                 _ => return Err(DecodeError::unknown(event)),
             }
@@ -140,6 +156,7 @@ impl<'a> Batch<'a> {
     async fn write(self, connection: &mut PgConnection) -> Result<Vec<Touch<'a>>, ProjectionError> {
         facts::register(connection, self.registered).await?;
         facts::change_profiles(connection, self.changed).await?;
+        self.mergers.turns.write(connection).await?;
         // What is bought is counted on; whose it was nobody can tell any more.
         erase(connection, &self.erased).await?;
         wipe(connection, &["customer_fact"], &self.erased).await?;

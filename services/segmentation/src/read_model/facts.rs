@@ -65,7 +65,7 @@ impl Keys {
     }
 }
 
-/// Writes the profiles of customers who were registered.
+/// Writes the profiles of customers who were registered. Nobody is merged then: over a row that is there, all begins anew.
 pub(crate) async fn register(
     connection: &mut PgConnection,
     profiles: impl IntoIterator<Item = (Key, Profile)>,
@@ -89,7 +89,8 @@ pub(crate) async fn register(
          select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[],
             $8::timestamptz[])
          on conflict (partition, tenant, customer_id) do update set kind = excluded.kind, locale = excluded.locale,
-            time_zone = excluded.time_zone, country = excluded.country, registered_at = excluded.registered_at",
+            time_zone = excluded.time_zone, country = excluded.country, registered_at = excluded.registered_at,
+            survivor_id = excluded.survivor_id, absorbed = excluded.absorbed",
     )
     .bind(keys.partition)
     .bind(keys.tenant)

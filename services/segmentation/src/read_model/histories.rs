@@ -1,6 +1,6 @@
 //! Purchases as the value models take them, and the measures of customers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use aggregate::{CustomerId, TenantId};
 use futures::TryStreamExt as _;
@@ -8,6 +8,7 @@ use sqlx::{PgExecutor, PgPool, Row as _};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::mergers;
 use crate::domain::{History, models::Purchase};
 
 /// The purchases of all customers of a tenant.
@@ -19,7 +20,8 @@ pub(crate) struct Histories {
     pub(crate) currencies: BTreeSet<String>,
 }
 
-/// Purchases up to and including `until`, with sums by `calibration_end`. The day on which calibration ends is calibration: what
+/// Purchases up to and including `until`, with sums by `calibration_end`; those of whoever was merged into another stand under the one who
+/// goes on. The day on which calibration ends is calibration: what
 /// was bought on it, but later, is left out.
 pub(crate) async fn histories(
     pool: &PgPool,
@@ -71,10 +73,38 @@ pub(crate) async fn histories(
         }
     }
     drop(rows);
+    found.histories = joined(found.histories, &mergers::survivors(pool, tenant).await?);
     found
         .histories
         .retain(|history| !history.purchases.is_empty());
     Ok(found)
+}
+
+/// The same histories, one of each group. They are joined here and not by the query, which reads by the index, in order.
+fn joined(histories: Vec<History>, survivors: &BTreeMap<CustomerId, CustomerId>) -> Vec<History> {
+    if survivors.is_empty() {
+        return histories;
+    }
+    let mut joined: BTreeMap<CustomerId, History> = BTreeMap::new();
+    for mut history in histories {
+        if let Some(survivor) = survivors.get(&history.customer) {
+            history.customer = *survivor;
+        }
+        match joined.entry(history.customer) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(history);
+            }
+            Entry::Occupied(mut occupied) => {
+                let all = occupied.get_mut();
+                all.monetary_minor = all.monetary_minor.saturating_add(history.monetary_minor);
+                let margins = all.margin_minor.zip(history.margin_minor);
+                all.margin_minor = margins.map(|(sum, margin)| sum.saturating_add(margin));
+                all.purchases.extend(history.purchases);
+                all.purchases.sort_by_key(|purchase| purchase.day);
+            }
+        }
+    }
+    joined.into_values().collect()
 }
 
 /// What a customer has bought by a moment.
@@ -90,7 +120,8 @@ pub(crate) struct Measures {
     pub(crate) currency_code: String,
 }
 
-/// Measures of these customers by a moment; those without purchases and returns are left out.
+/// Measures of these customers by a moment, those who were merged into one of them counted with it; those without purchases and returns are
+/// left out.
 pub(crate) async fn measures(
     executor: impl PgExecutor<'_>,
     tenant: &TenantId,
@@ -99,17 +130,20 @@ pub(crate) async fn measures(
 ) -> Result<BTreeMap<CustomerId, Measures>, sqlx::Error> {
     let ids: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
     let rows = sqlx::query(
-        "select customer_id,
-            min(occurred_at) filter (where kind = 'purchase') as first_purchase_at,
-            max(occurred_at) filter (where kind = 'purchase') as last_purchase_at,
-            count(*) filter (where kind = 'purchase') as purchases,
-            count(distinct (occurred_at at time zone 'UTC')::date) filter (where kind = 'purchase') as purchase_days,
-            sum(case kind when 'return' then -amount_minor else amount_minor end)::bigint as monetary_minor,
+        "select asked.customer_id,
+            min(occurred_at) filter (where p.kind = 'purchase') as first_purchase_at,
+            max(occurred_at) filter (where p.kind = 'purchase') as last_purchase_at,
+            count(*) filter (where p.kind = 'purchase') as purchases,
+            count(distinct (occurred_at at time zone 'UTC')::date) filter (where p.kind = 'purchase') as purchase_days,
+            sum(case p.kind when 'return' then -amount_minor else amount_minor end)::bigint as monetary_minor,
             case when bool_and(margin_minor is not null)
-                then sum(case kind when 'return' then -margin_minor else margin_minor end)::bigint end as margin_minor,
+                then sum(case p.kind when 'return' then -margin_minor else margin_minor end)::bigint end as margin_minor,
             case when min(currency) = max(currency) then min(currency) else '' end as currency_code
-         from purchase_fact where tenant = $1 and customer_id = any($2) and occurred_at <= $3
-         group by customer_id",
+         from unnest($2::uuid[]) as asked (customer_id)
+         left join customer_fact c on c.tenant = $1 and c.customer_id = asked.customer_id
+         join purchase_fact p on p.tenant = $1 and p.customer_id = any(asked.customer_id || coalesce(c.absorbed, '{}'))
+            and p.occurred_at <= $3
+         group by asked.customer_id",
     )
     .bind(tenant.as_str())
     .bind(ids)

@@ -84,6 +84,83 @@ pub(crate) fn erased(customer: CustomerId, version: i64) -> Fact {
     )
 }
 
+/// Something that the log of customers tells of a customer. `version` is that of the customer's stream before.
+fn told(
+    customer: CustomerId,
+    version: i64,
+    type_: &'static str,
+    message: &impl prost::Message,
+) -> Fact {
+    let stream = Stream::of_customer(&tenant(TENANT), customer);
+    fact(stream, version, type_, message)
+}
+
+fn texts(customers: &[CustomerId]) -> Vec<String> {
+    customers.iter().map(CustomerId::to_string).collect()
+}
+
+/// A customer is merged into another, as its own log tells.
+pub(crate) fn merged(customer: CustomerId, survivor: CustomerId, version: i64) -> Fact {
+    let message = customers::CustomerMerged {
+        customer_id: customer.to_string(),
+        surviving_customer_id: survivor.to_string(),
+        merged_time: Some(timestamp::to_proto(service::clock::now())),
+    };
+    told(
+        customer,
+        version,
+        "vefa.customers.v1.CustomerMerged",
+        &message,
+    )
+}
+
+/// A customer goes on for others, the first of whom was merged into it and the rest before into that one.
+pub(crate) fn absorbed(customer: CustomerId, others: &[CustomerId], version: i64) -> Fact {
+    let message = customers::CustomerAbsorbed {
+        customer_id: customer.to_string(),
+        absorbed_customer_id: others[0].to_string(),
+        also_absorbed_customer_ids: texts(&others[1..]),
+        absorbed_time: Some(timestamp::to_proto(service::clock::now())),
+    };
+    told(
+        customer,
+        version,
+        "vefa.customers.v1.CustomerAbsorbed",
+        &message,
+    )
+}
+
+/// The merger of a customer into another is undone, as its own log tells.
+pub(crate) fn unmerged(customer: CustomerId, survivor: CustomerId, version: i64) -> Fact {
+    let message = customers::CustomerUnmerged {
+        customer_id: customer.to_string(),
+        surviving_customer_id: survivor.to_string(),
+        unmerged_time: Some(timestamp::to_proto(service::clock::now())),
+    };
+    told(
+        customer,
+        version,
+        "vefa.customers.v1.CustomerUnmerged",
+        &message,
+    )
+}
+
+/// A customer no longer goes on for others, the first of whom had been merged into it.
+pub(crate) fn separated(customer: CustomerId, others: &[CustomerId], version: i64) -> Fact {
+    let message = customers::CustomerSeparated {
+        customer_id: customer.to_string(),
+        separated_customer_id: others[0].to_string(),
+        also_separated_customer_ids: texts(&others[1..]),
+        separated_time: Some(timestamp::to_proto(service::clock::now())),
+    };
+    told(
+        customer,
+        version,
+        "vefa.customers.v1.CustomerSeparated",
+        &message,
+    )
+}
+
 /// A customer moves to another country; an empty one is cleared. `version` is that of the customer's stream before.
 pub(crate) fn moved(customer: CustomerId, country: &str, version: i64) -> Fact {
     let message = customers::ProfileUpdated {

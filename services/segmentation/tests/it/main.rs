@@ -7,6 +7,7 @@ mod cdnow;
 mod feed;
 mod fits;
 mod members;
+mod mergers;
 mod races;
 mod rebuild;
 mod refusals;

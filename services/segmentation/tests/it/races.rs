@@ -11,7 +11,7 @@ use testing::{
 use uuid::Uuid;
 
 use crate::{
-    feed::{moved, purchased, registered, registered_in},
+    feed::{absorbed, merged, moved, purchased, registered, registered_in},
     requests::{Moved, define, define_request, members, moved as changes},
     stack::Stack,
 };
@@ -72,6 +72,33 @@ async fn two_logs_that_tell_of_a_customer_at_once_miss_nothing() {
 
     let changes = changes(&stack, &segment, 1).await;
     assert_eq!((changes[0].customer, changes[0].entered), (customer, true));
+    stack.stop().await;
+}
+
+/// A purchase under the id of somebody who was merged, while the other's log tells of that: whichever comes second sees the first.
+#[tokio::test]
+async fn a_purchase_and_the_absorption_of_who_made_it_miss_nothing() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let (old, new) = (stack.register().await, stack.register().await);
+    let segment = define(&mut client, "buyers", "purchases.count() > 0").await;
+    stack.feed(&stack.customers, &[merged(old, new, 1)]).await;
+    assert!(members(&stack, &mut client, &segment).await.is_empty());
+
+    let held = hold(&stack, "lock table segment in access exclusive mode").await;
+    stack.record(purchased(old, clock::now(), 1)).await;
+    stack
+        .feed(&stack.customers, &[absorbed(new, &[old], 1)])
+        .await;
+    let evaluating = [
+        "select segment_id, name, rule, rule_version from segment where tenant",
+        "select from customer_due",
+    ];
+    waiting(&stack, &evaluating, 2).await;
+    held.rollback().await.unwrap();
+
+    let changes = changes(&stack, &segment, 1).await;
+    assert_eq!((changes[0].customer, changes[0].entered), (new, true));
     stack.stop().await;
 }
 

@@ -16,7 +16,10 @@ use testing::{
 use time::Duration;
 
 use crate::{
-    feed::{self, moved, purchased, registered, returned, touched},
+    feed::{
+        self, absorbed, merged, moved, purchased, registered, returned, separated, touched,
+        unmerged,
+    },
     requests::{define, members, moves},
     stack::Stack,
 };
@@ -56,8 +59,9 @@ async fn some_history(stack: &Stack) -> Vec<pb::Segment> {
             stack.record(touched(*customer, at)).await;
         }
     }
+    merge_some(stack, &customers).await;
     segments.push(define(&mut client, "everyone", "true").await);
-    for (segment, expected) in segments.iter().zip([6, 4, 12]) {
+    for (segment, expected) in segments.iter().zip([6, 3, 11]) {
         assert_eq!(
             members(stack, &mut client, segment).await.len(),
             expected,
@@ -66,6 +70,22 @@ async fn some_history(stack: &Stack) -> Vec<pb::Segment> {
         );
     }
     segments
+}
+
+/// One who was idle is merged into one who bought; another is too, and that is undone.
+async fn merge_some(stack: &Stack, customers: &[CustomerId]) {
+    let (one, other, buyer) = (customers[1], customers[5], customers[2]);
+    let facts = [
+        absorbed(buyer, &[one], 2),
+        merged(one, buyer, 1),
+        absorbed(buyer, &[other], 3),
+        merged(other, buyer, 1),
+        separated(buyer, &[other], 4),
+        unmerged(other, buyer, 2),
+    ];
+    for fact in facts {
+        stack.feed(&stack.customers, &[fact]).await;
+    }
 }
 
 const FACT_PROJECTIONS: &[&str] = &[

@@ -21,6 +21,7 @@ use uuid::Uuid;
 mod facts;
 #[path = "../../src/domain/rule/tests/generate.rs"]
 mod generate;
+mod mergers;
 mod readings;
 
 use facts::{Customer, Sort, TENANT};
@@ -142,10 +143,37 @@ async fn population(pool: &PgPool, size: usize, seed: u8) -> Vec<Customer> {
     customers
 }
 
+/// Those of a population who go on when some of them were merged into others, with the facts of their groups.
+async fn merged(pool: &PgPool, customers: &[Customer], seed: u8) -> Vec<Customer> {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
+    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
+    let strategy = mergers::mergers(customers.len());
+    let mergers = strategy.new_tree(&mut runner).unwrap().current();
+    mergers.apply(pool, customers).await
+}
+
 #[tokio::test]
 async fn sql_says_what_a_plain_reading_says() {
     let pool = database().await;
     let customers = population(&pool, 150, 1).await;
+    assert_reads(&pool, &customers).await;
+}
+
+/// Who was merged is not answered for; the facts of a group are those of whoever goes on.
+#[tokio::test]
+async fn sql_says_of_a_group_what_a_plain_reading_says() {
+    let pool = database().await;
+    let everybody = population(&pool, 250, 6).await;
+    let customers = merged(&pool, &everybody, 6).await;
+    assert_reads(&pool, &customers).await;
+    // Asked by name, they are not answered for either, in neither form.
+    let rules: Vec<Rule> = READINGS.iter().map(|(source, _)| parse(source)).collect();
+    let ids: Vec<Uuid> = everybody.iter().map(|customer| customer.id).collect();
+    let all = answers(&pool, &rules, NOW, None).await;
+    assert_eq!(answers(&pool, &rules, NOW, Some(&ids)).await, all);
+}
+
+async fn assert_reads(pool: &PgPool, customers: &[Customer]) {
     let rules: Vec<Rule> = READINGS.iter().map(|(source, _)| parse(source)).collect();
     for now in [
         NOW,
@@ -153,7 +181,7 @@ async fn sql_says_what_a_plain_reading_says() {
         NOW + Duration::days(3),
         NOW - Duration::days(400),
     ] {
-        let answers = answers(&pool, &rules, now, None).await;
+        let answers = answers(pool, &rules, now, None).await;
         assert_eq!(answers.len(), customers.len());
         let mut seen = vec![[false; 2]; rules.len()];
         for (customer, answer) in customers.iter().zip(&answers) {
@@ -182,7 +210,7 @@ async fn sql_says_what_a_plain_reading_says() {
 #[tokio::test]
 async fn the_increment_answers_as_the_full_evaluation_does() {
     let pool = database().await;
-    let customers = population(&pool, 60, 2).await;
+    let customers = merged(&pool, &population(&pool, 90, 2).await, 2).await;
     let rules: Vec<Rule> = READINGS.iter().map(|(source, _)| parse(source)).collect();
     let all = answers(&pool, &rules, NOW, None).await;
     let some: Vec<Uuid> = customers
@@ -318,7 +346,7 @@ async fn the_next_due_moment_is_that_of_the_change() {
 #[tokio::test]
 async fn nothing_changes_before_it_is_due() {
     let pool = database().await;
-    let customers = population(&pool, 40, 3).await;
+    let customers = merged(&pool, &population(&pool, 60, 3).await, 3).await;
     let ids: Vec<Uuid> = customers.iter().map(|customer| customer.id).collect();
     let mut steps = 0;
     for (source, reading) in READINGS {

@@ -162,18 +162,23 @@ impl Scan {
                 "\n  left join lateral (\
                  \n    select {columns}           least(\n             {due}) as due\
                  \n      from {table} f\
-                 \n     where f.tenant = {TENANT} and f.customer_id = c.customer_id and f.partition = c.partition{since}\
+                 \n     where f.tenant = {TENANT} and f.customer_id = any(c.customer_id || c.absorbed){since}\
                  \n  ) {alias} on true"
             ),
-            // One pass over the table.
+            // One pass over the table. The facts of those who were absorbed go to who goes on: few, found in a table that fits into memory.
             Whom::Anybody => format!(
                 "\n  left join (\
-                 \n    select f.partition, f.customer_id,\n{columns}           least(\n             {due}) as due\
+                 \n    select coalesce(g.customer_id, f.customer_id) as customer_id,\n{columns}           least(\n             {due}) as due\
                  \n      from {table} f\
+                 \n      left join (\
+                 \n        select s.customer_id, unnest(s.absorbed) as absorbed_id\
+                 \n          from customer_fact s\
+                 \n         where s.tenant = {TENANT} and s.survivor_id is null and s.absorbed <> '{{}}'\
+                 \n      ) g on g.absorbed_id = f.customer_id\
                  \n     where f.tenant = {TENANT} and {}{since}\
-                 \n     group by f.partition, f.customer_id\
-                 \n  ) {alias} on {alias}.partition = c.partition and {alias}.customer_id = c.customer_id",
-                anybody(FACT_TABLE_ALIAS)
+                 \n     group by 1\
+                 \n  ) {alias} on {alias}.customer_id = c.customer_id",
+                anybody("coalesce(g.customer_id, f.customer_id)")
             ),
         }
     }

@@ -32,13 +32,14 @@ impl Whom {
         match self {
             Self::Anybody => format!(
                 "customer_fact c{joins}\
-                 \n where c.tenant = {TENANT} and {NOW} is not null\
+                 \n where c.tenant = {TENANT} and c.survivor_id is null and {NOW} is not null\
                  \n   and {}",
-                anybody("c")
+                anybody("c.customer_id")
             ),
             Self::Given => format!(
                 "unnest({CUSTOMERS}) as given (customer_id)\
-                 \n  join customer_fact c on c.tenant = {TENANT} and c.customer_id = given.customer_id{joins}\
+                 \n  join customer_fact c on c.tenant = {TENANT} and c.customer_id = given.customer_id\
+                 \n   and c.survivor_id is null{joins}\
                  \n where {NOW} is not null"
             ),
         }
@@ -46,8 +47,8 @@ impl Whom {
 }
 
 /// The customers given, or all of them where none are.
-pub(super) fn anybody(alias: &str) -> String {
-    format!("({CUSTOMERS} is null or {alias}.customer_id = any({CUSTOMERS}))")
+pub(super) fn anybody(customer_id: &str) -> String {
+    format!("({CUSTOMERS} is null or {customer_id} = any({CUSTOMERS}))")
 }
 
 /// A statement over the fact tables, and the values of its parameters.
@@ -57,7 +58,8 @@ pub(super) fn anybody(alias: &str) -> String {
 ///
 /// ```text
 /// customer_fact   (tenant text, customer_id uuid, partition smallint, kind text, locale text, time_zone text,
-///                  country text, registered_at timestamptz)            index (tenant, customer_id)
+///                  country text, registered_at timestamptz, survivor_id uuid, absorbed uuid[])
+///                                                                      index (tenant, customer_id)
 /// purchase_fact   (tenant text, customer_id uuid, partition smallint, kind text -- purchase or return,
 ///                  occurred_at timestamptz, amount_minor bigint, margin_minor bigint, channel text,
 ///                  categories text[])                                  index (tenant, customer_id, occurred_at)
@@ -68,7 +70,8 @@ pub(super) fn anybody(alias: &str) -> String {
 ///                  rfm_r smallint, rfm_f smallint, rfm_m smallint)     index (tenant, customer_id, calibration_end)
 /// ```
 ///
-/// Every table has one row at most for each customer and purchase, touchpoint or calibration end.
+/// Every table has one row at most for each customer and purchase, touchpoint or calibration end. Whoever has a `survivor_id` is not
+/// answered for; facts of the `absorbed` count for the customer who absorbed them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statement {
     /// The text. Nothing from a rule's source is in it.
@@ -107,7 +110,7 @@ pub struct TooManyRules {
 /// A statement that shows how a rule came to its answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
-    /// Gives a row for each customer: `customer_id uuid, partition smallint, node_values text[]`. The values are in
+    /// Gives a row for each customer given, who must not be null: `customer_id uuid, partition smallint, node_values text[]`. The values are in
     /// the order of `nodes`; a null is a missing value.
     pub statement: Statement,
     /// The parts of the rule, an outer one before those inside it, left to right; constants are left out.
@@ -187,7 +190,7 @@ pub fn compile_explain(rule: &Rule) -> Explanation {
         values.join(",\n")
     );
     Explanation {
-        statement: statement(&select, translator, Whom::Anybody),
+        statement: statement(&select, translator, Whom::Given),
         nodes,
     }
 }

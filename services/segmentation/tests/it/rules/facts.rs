@@ -147,6 +147,7 @@ pub(super) async fn create_tables(pool: &PgPool) {
     for tables in [
         include_str!("../../../migrations/0101_facts.sql"),
         include_str!("../../../migrations/0103_values.sql"),
+        include_str!("../../../migrations/0104_mergers.sql"),
     ] {
         pool.execute(tables).await.unwrap();
     }

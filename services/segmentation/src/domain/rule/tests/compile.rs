@@ -2,7 +2,7 @@
 
 use time::macros::datetime;
 
-use super::super::{Bind, Dependencies, Rule, compile, compile_explain};
+use super::super::{Bind, Dependencies, Rule, compile, compile_explain, compile_for_given};
 
 #[track_caller]
 fn rule(source: &str) -> Rule {
@@ -99,7 +99,7 @@ select c.customer_id, c.partition,
        ]::boolean[] as matches,
        null::timestamptz as next_due
   from customer_fact c
- where c.tenant = $1::text and $2::timestamptz is not null
+ where c.tenant = $1::text and c.survivor_id is null and $2::timestamptz is not null
    and ($3::uuid[] is null or c.customer_id = any($3::uuid[]))";
     assert_eq!(statement.sql, expected);
     let binds = [
@@ -128,7 +128,7 @@ select c.customer_id, c.partition,
        p.due as next_due
   from customer_fact c
   left join (
-    select f.partition, f.customer_id,
+    select coalesce(g.customer_id, f.customer_id) as customer_id,
            count(*) filter (where f.kind = 'purchase' and f.occurred_at > $2::timestamptz - $4::interval and f.occurred_at <= $2::timestamptz) as a1,
            sum(f.amount_minor) filter (where f.kind = 'purchase' and $6::text = any(f.categories) and f.occurred_at > $2::timestamptz - $7::interval and f.occurred_at <= $2::timestamptz - $4::interval) as a2,
            least(
@@ -137,10 +137,15 @@ select c.customer_id, c.partition,
              min(f.occurred_at) filter (where f.kind = 'purchase' and $6::text = any(f.categories) and f.occurred_at > $2::timestamptz - $7::interval and f.occurred_at <= $2::timestamptz - $4::interval) + $7::interval,
              min(f.occurred_at) filter (where f.kind = 'purchase' and $6::text = any(f.categories) and f.occurred_at > $2::timestamptz - $4::interval and f.occurred_at <= $2::timestamptz) + $4::interval) as due
       from purchase_fact f
-     where f.tenant = $1::text and ($3::uuid[] is null or f.customer_id = any($3::uuid[])) and f.occurred_at > $2::timestamptz - $7::interval
-     group by f.partition, f.customer_id
-  ) p on p.partition = c.partition and p.customer_id = c.customer_id
- where c.tenant = $1::text and $2::timestamptz is not null
+      left join (
+        select s.customer_id, unnest(s.absorbed) as absorbed_id
+          from customer_fact s
+         where s.tenant = $1::text and s.survivor_id is null and s.absorbed <> '{}'
+      ) g on g.absorbed_id = f.customer_id
+     where f.tenant = $1::text and ($3::uuid[] is null or coalesce(g.customer_id, f.customer_id) = any($3::uuid[])) and f.occurred_at > $2::timestamptz - $7::interval
+     group by 1
+  ) p on p.customer_id = c.customer_id
+ where c.tenant = $1::text and c.survivor_id is null and $2::timestamptz is not null
    and ($3::uuid[] is null or c.customer_id = any($3::uuid[]))";
     assert_eq!(statement.sql, expected);
     let days = |days: i64| Bind::IntervalMicros(days * 86_400_000_000);
@@ -169,14 +174,19 @@ select c.customer_id, c.partition,
          where d.micros > 0 and d.micros <= 3155760000000000)) as next_due
   from customer_fact c
   left join (
-    select f.partition, f.customer_id,
+    select coalesce(g.customer_id, f.customer_id) as customer_id,
            max(f.occurred_at) filter (where f.kind = 'purchase' and f.occurred_at <= $2::timestamptz) as a1,
            least(
              min(f.occurred_at) filter (where f.occurred_at > $2::timestamptz)) as due
       from purchase_fact f
-     where f.tenant = $1::text and ($3::uuid[] is null or f.customer_id = any($3::uuid[]))
-     group by f.partition, f.customer_id
-  ) p on p.partition = c.partition and p.customer_id = c.customer_id
+      left join (
+        select s.customer_id, unnest(s.absorbed) as absorbed_id
+          from customer_fact s
+         where s.tenant = $1::text and s.survivor_id is null and s.absorbed <> '{}'
+      ) g on g.absorbed_id = f.customer_id
+     where f.tenant = $1::text and ($3::uuid[] is null or coalesce(g.customer_id, f.customer_id) = any($3::uuid[]))
+     group by 1
+  ) p on p.customer_id = c.customer_id
   left join lateral (
     select x.p_alive, x.expected_purchases, x.expected_value_minor, x.tier, x.rfm_r, x.rfm_f, x.rfm_m
       from valuation x
@@ -184,10 +194,34 @@ select c.customer_id, c.partition,
      order by x.calibration_end desc
      limit 1
   ) v on true
- where c.tenant = $1::text and $2::timestamptz is not null
+ where c.tenant = $1::text and c.survivor_id is null and $2::timestamptz is not null
    and ($3::uuid[] is null or c.customer_id = any($3::uuid[]))";
     assert_eq!(statement.sql, expected);
     assert_eq!(statement.binds, [Bind::Int(60), Bind::Float(1.0)]);
+}
+
+/// Customer by customer, each with those who were merged into it; who was merged is not asked.
+#[test]
+fn given_customers_are_looked_up_one_by_one_with_whoever_came_to_them() {
+    let statement = compile_for_given(&[&rule("touchpoints.count() > 0")]).unwrap();
+    let expected = "\
+select c.customer_id, c.partition,
+       array[
+         coalesce(coalesce(t.a1, 0) > $4::bigint, false)
+       ]::boolean[] as matches,
+       t.due as next_due
+  from unnest($3::uuid[]) as given (customer_id)
+  join customer_fact c on c.tenant = $1::text and c.customer_id = given.customer_id
+   and c.survivor_id is null
+  left join lateral (
+    select            count(*) filter (where f.occurred_at <= $2::timestamptz) as a1,
+           least(
+             min(f.occurred_at) filter (where f.occurred_at > $2::timestamptz)) as due
+      from touchpoint_fact f
+     where f.tenant = $1::text and f.customer_id = any(c.customer_id || c.absorbed)
+  ) t on true
+ where $2::timestamptz is not null";
+    assert_eq!(statement.sql, expected);
 }
 
 /// Equality needs no order; the order must not depend on the database's language.
