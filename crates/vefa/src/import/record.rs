@@ -52,6 +52,27 @@ struct Saved {
     rejects_bytes: u64,
 }
 
+impl Saved {
+    /// What was saved in a file; none where there is no file. A file that says nothing is not taken for none: it may be somebody else's, and
+    /// with it would go the counts of all that was answered.
+    fn read(state: &Path) -> Result<Option<Self>> {
+        let what_to_do = || {
+            format!(
+                "{} does not tell how far the import has come: remove it to begin again, or give the file to import another name",
+                state.display()
+            )
+        };
+        let text = match fs::read(state) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(what_to_do),
+        };
+        serde_json::from_slice(&text)
+            .with_context(what_to_do)
+            .map(Some)
+    }
+}
+
 /// One rejected line, or one of several things that are wrong with it.
 #[derive(Serialize)]
 struct Written<'a> {
@@ -106,10 +127,7 @@ impl Record {
         state: &Path,
         rejects: &Path,
     ) -> Result<Option<Self>> {
-        let Ok(text) = fs::read(state) else {
-            return Ok(None);
-        };
-        let Ok(saved) = serde_json::from_slice::<Saved>(&text) else {
+        let Some(saved) = Saved::read(state)? else {
             return Ok(None);
         };
         let written = fs::metadata(rejects).map_or(0, |file| file.len());
@@ -225,5 +243,48 @@ impl Record {
         file.seek(SeekFrom::End(0)).with_context(opening)?;
         self.writer = Some(BufWriter::new(file));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity() -> Identity {
+        Identity {
+            name: "customers.csv".to_owned(),
+            tenant: "demo".to_owned(),
+            digest: "00".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_an_absent_file_is_an_import_that_was_never_begun() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let (state, rejects) = (path("customers.csv.import"), path("customers.csv.rejects"));
+        let resume = || Record::resume(&identity(), &state, &rejects);
+        assert!(resume().unwrap().is_none());
+        let heads = Heads::default();
+        let mut record =
+            Record::begin(identity(), heads, Some(state.clone()), rejects.clone()).unwrap();
+        record.registered(7, false).unwrap();
+        record.save().unwrap();
+        assert_eq!(resume().unwrap().map(|record| record.line()), Some(7));
+
+        let whole = fs::read(&state).unwrap();
+        fs::write(&state, &whole[..whole.len() / 2]).unwrap();
+        let torn = resume().err().map(|error| format!("{error:#}")).unwrap();
+        fs::remove_file(&state).unwrap();
+        // What is there cannot be read as a file, whoever asks.
+        fs::create_dir(&state).unwrap();
+        let unreadable = resume().err().map(|error| format!("{error:#}")).unwrap();
+        for error in [torn, unreadable] {
+            assert!(
+                error.contains("customers.csv.import does not tell")
+                    && error.contains("remove it to begin again"),
+                "{error}"
+            );
+        }
     }
 }
