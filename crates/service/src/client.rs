@@ -26,6 +26,32 @@ pub struct InvalidPeer {
     source: tonic::transport::Error,
 }
 
+/// A connection to the service `to`, with the settings that all calls to services have. It connects at the first call, and again whenever
+/// the connection was lost. It must be made inside a Tokio runtime.
+///
+/// # Errors
+/// If the configured address is not a URL.
+pub fn channel(config: &Config, to: ServiceName, user_agent: &str) -> Result<Channel, InvalidPeer> {
+    let url = config.peer_url(to);
+    let (peers, limits) = (&config.peers, &config.limits);
+    let endpoint = Endpoint::from_shared(url.clone())
+        .and_then(|endpoint| endpoint.user_agent(user_agent))
+        .map_err(|source| InvalidPeer {
+            service: to,
+            url,
+            source,
+        })?
+        .connect_timeout(Duration::from_millis(peers.connect_timeout_ms))
+        .timeout(Duration::from_millis(peers.request_timeout_ms))
+        .concurrency_limit(peers.concurrent_requests_max)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_millis(limits.keepalive_interval_ms))
+        .keep_alive_timeout(Duration::from_millis(limits.keepalive_timeout_ms))
+        .keep_alive_while_idle(true)
+        .http2_max_header_list_size(limits.header_list_bytes_max);
+    Ok(endpoint.connect_lazy())
+}
+
 /// Another service. Clones share the connection.
 #[derive(Clone)]
 pub struct Peer {
@@ -47,25 +73,8 @@ impl Peer {
         to: ServiceName,
         issuer: TokenIssuer,
     ) -> Result<Self, InvalidPeer> {
-        let url = config.peer_url(to);
-        let (peers, limits) = (&config.peers, &config.limits);
-        let endpoint = Endpoint::from_shared(url.clone())
-            .and_then(|endpoint| endpoint.user_agent(format!("vefa-{from}")))
-            .map_err(|source| InvalidPeer {
-                service: to,
-                url,
-                source,
-            })?
-            .connect_timeout(Duration::from_millis(peers.connect_timeout_ms))
-            .timeout(Duration::from_millis(peers.request_timeout_ms))
-            .concurrency_limit(peers.concurrent_requests_max)
-            .tcp_nodelay(true)
-            .http2_keep_alive_interval(Duration::from_millis(limits.keepalive_interval_ms))
-            .keep_alive_timeout(Duration::from_millis(limits.keepalive_timeout_ms))
-            .keep_alive_while_idle(true)
-            .http2_max_header_list_size(limits.header_list_bytes_max);
         Ok(Self {
-            channel: endpoint.connect_lazy(),
+            channel: channel(config, to, &format!("vefa-{from}"))?,
             issuer,
             from,
             to,

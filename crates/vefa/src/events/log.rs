@@ -1,18 +1,16 @@
 //! The log of a service, read over gRPC with the analyst's own token.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use aggregate::{Partition, TenantId};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use contracts::common::v1::{
     Fork, GetHeadsRequest, LoggedEvent, ReadLogRequest, ReadLogResponse,
     log_service_client::LogServiceClient,
 };
 use service::{Config, ServiceName};
 use tonic::{
-    Code, Status, Streaming,
-    service::interceptor::InterceptedService,
-    transport::{Channel, Endpoint},
+    Code, Status, Streaming, service::interceptor::InterceptedService, transport::Channel,
 };
 
 use super::access::Bearer;
@@ -76,17 +74,9 @@ impl ServiceLog {
         tenant: &TenantId,
     ) -> Result<Self> {
         let url = config.peer_url(service);
-        let (peers, limits) = (&config.peers, &config.limits);
-        let channel = Endpoint::from_shared(url.clone())
-            .and_then(|endpoint| endpoint.user_agent("vefa-events"))
-            .with_context(|| format!("peers.{service}: {url:?} is not a URL"))?
-            .connect_timeout(Duration::from_millis(peers.connect_timeout_ms))
-            .timeout(Duration::from_millis(peers.request_timeout_ms))
-            .http2_keep_alive_interval(Duration::from_millis(limits.keepalive_interval_ms))
-            .keep_alive_timeout(Duration::from_millis(limits.keepalive_timeout_ms))
-            .connect_lazy();
+        let channel = service::client::channel(config, service, "vefa-events")?;
         let client = LogServiceClient::with_interceptor(channel, bearer.clone())
-            .max_decoding_message_size(limits.message_bytes_max);
+            .max_decoding_message_size(config.limits.message_bytes_max);
         Ok(Self {
             service,
             tenant: tenant.clone(),
