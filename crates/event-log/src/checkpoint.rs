@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::{broken, projection::ProjectionError, read::partition_of};
 
-/// Who has leases here and follows no log, so that how far they have come means nothing.
-pub(crate) const LEASES: [&str; 2] = ["relay", "timers"];
+/// Who has leases among the checkpoints and follows no log, so that how far they have come means nothing.
+pub const LEASES: [&str; 2] = ["relay", "timers"];
 
 /// How far a projection has come in one partition.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -37,7 +37,7 @@ mod wait;
 mod writer;
 
 pub use append::append_in;
-pub use checkpoint::{Checkpoint, Checkpoints};
+pub use checkpoint::{Checkpoint, Checkpoints, LEASES};
 pub use codec::{DecodeError, Encoded, Stored};
 pub use command::{CommandError, Committed, Decision, IdempotencyKey, Loaded, Request};
 pub use epoch::{Fork, History};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use sqlx::{FromRow, PgConnection, postgres::PgRow};
 
+use crate::checkpoint::LEASES;
+
 /// Findings of one check that are shown; the rest are counted.
 const SHOWN_MAX: usize = 10;
 
@@ -168,13 +170,14 @@ async fn erasures(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
 
 /// Of the service's own log; how far followers may be is for the log that they follow to say.
 async fn checkpoints(connection: &mut PgConnection) -> Result<Check, sqlx::Error> {
-    let found: Vec<(i16, String, i64, i64)> = rows(
-        connection,
+    let found: Vec<(i16, String, i64, i64)> = sqlx::query_as(
         "select c.partition, c.projection, c.position, h.position
          from checkpoint c join log_head h on h.partition = c.partition
-         where c.source_epoch = 0 and c.position > h.position and c.projection not in ('relay', 'timers')
+         where c.source_epoch = 0 and c.position > h.position and c.projection <> all($1)
          order by 1, 2",
     )
+    .bind(LEASES)
+    .fetch_all(connection)
     .await?;
     let findings = found
         .into_iter()

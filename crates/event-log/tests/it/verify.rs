@@ -70,10 +70,6 @@ async fn timers_are_not_taken_for_a_projection() {
     let fired = "insert into checkpoint (partition, projection, version, position)
         select partition, 'timers', 1, position + 1 from log_head order by partition limit 1";
     assert_eq!(after("verify-timers", fired).await, []);
-    let applied = "insert into checkpoint (partition, projection, version, position)
-        select partition, 'balances', 1, position + 1 from log_head order by partition limit 1";
-    let found = after("verify-ahead", applied).await;
-    assert_eq!(claims(&found), ["no projection is ahead of its log"]);
 }
 
 #[tokio::test]
