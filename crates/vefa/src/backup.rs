@@ -2,6 +2,7 @@
 
 mod erased;
 mod manifest;
+mod snapshot;
 mod tools;
 
 pub(crate) use erased::Erased;
@@ -24,6 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::projections::told;
 use manifest::file_of;
+use snapshot::Snapshot;
 
 /// The list of who was erased, in the directory of a backup.
 pub(crate) const ERASED_FILE: &str = "erased.jsonl";
@@ -59,20 +61,20 @@ pub(crate) fn run(config: &Config, arguments: &BackupArguments) -> Result<()> {
                 bail!("{} is there already", out.display());
             }
         }
-        let mut snapshots = Vec::new();
-        // Followers before what they follow: so nobody has applied in its dump what is not in the other's.
-        for service in ServiceName::ALL.into_iter().rev() {
-            let snapshot = Snapshot::take(config, service).await;
-            snapshots.push(snapshot.with_context(|| format!("the database of {service}"))?);
-        }
-        let mut erased = Erased::default();
-        for snapshot in &snapshots {
-            erased.merge(&snapshot.erased);
-        }
-        if let Some(out) = &arguments.out {
-            write(config, arguments, out, snapshots, &erased).await?;
-        }
+        let erased = match &arguments.out {
+            Some(out) => {
+                let snapshots = snapshot::take(config).await?;
+                let mut erased = Erased::default();
+                for snapshot in &snapshots {
+                    erased.merge(&snapshot.erased);
+                }
+                write(config, arguments, out, snapshots, &erased).await?;
+                erased
+            }
+            None => erased_by_now(config).await?,
+        };
         if let Some(file) = &arguments.erased {
+            let mut erased = erased;
             erased.merge(&Erased::read(file)?);
             erased.write(file)?;
             told(&format!(
@@ -85,40 +87,17 @@ pub(crate) fn run(config: &Config, arguments: &BackupArguments) -> Result<()> {
     })
 }
 
-/// A moment of a database, which stays as long as the transaction does.
-struct Snapshot {
-    service: ServiceName,
-    connection: PgConnection,
-    id: String,
-    extent: Extent,
-    erased: Erased,
-}
-
-impl Snapshot {
-    async fn take(config: &Config, service: ServiceName) -> Result<Self> {
+/// Everybody who was erased, as far as the present databases know.
+pub(crate) async fn erased_by_now(config: &Config) -> Result<Erased> {
+    let mut erased = Erased::default();
+    for service in ServiceName::ALL {
+        let reading = || format!("reading who was erased in the database of {service}");
         let url = config.database.url.of(service).expose();
-        let mut connection = PgConnection::connect(url).await?;
-        sqlx::raw_sql("begin isolation level repeatable read, read only")
-            .execute(&mut connection)
-            .await?;
-        let id = sqlx::query_scalar("select pg_export_snapshot()")
-            .fetch_one(&mut connection)
-            .await?;
-        Ok(Self {
-            service,
-            id,
-            extent: Extent::read(&mut connection).await?,
-            erased: Erased::in_database(&mut connection).await?,
-            connection,
-        })
+        let mut connection = PgConnection::connect(url).await.with_context(reading)?;
+        let here = Erased::in_database(&mut connection).await;
+        erased.merge(&here.with_context(reading)?);
     }
-
-    async fn sign_of_life(&mut self) -> Result<()> {
-        sqlx::raw_sql("select 1")
-            .execute(&mut self.connection)
-            .await?;
-        Ok(())
-    }
+    Ok(erased)
 }
 
 async fn write(
@@ -198,7 +177,8 @@ async fn dump(
     }
     file.sync_all()
         .with_context(|| format!("writing {}", path.display()))?;
-    let dumped = Dumped::new(service, directory, snapshot.extent)?;
+    let followers = snapshot.followers();
+    let dumped = Dumped::new(service, directory, snapshot.extent, followers)?;
     told(&format!(
         "{service}: {} events, {} bytes",
         dumped.extent.events(),

@@ -1,9 +1,11 @@
 //! Projections as an operator sees them, all of them or by name. Works on the services' databases, beside the running services: what
 //! is asked of a projection is recorded there, and done by whoever keeps it up to date.
 
+mod following;
 mod list;
 mod rebuild;
 
+pub(crate) use following::{Following, following};
 pub(crate) use rebuild::{comparison, line};
 
 use std::time::Duration;

@@ -43,6 +43,18 @@ pub(crate) struct Dumped {
     pub(crate) bytes: u64,
     pub(crate) sha256: String,
     pub(crate) extent: Extent,
+    /// Who follows another service's log here. Nobody, as far as a manifest of before these were listed tells.
+    #[serde(default)]
+    pub(crate) followers: Vec<Follower>,
+}
+
+/// A projection of another service's log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Follower {
+    pub(crate) projection: String,
+    pub(crate) version: i32,
+    /// The service whose log it follows.
+    pub(crate) source: String,
 }
 
 /// How far a log has come.
@@ -50,7 +62,7 @@ pub(crate) struct Dumped {
 pub(crate) struct Extent {
     pub(crate) epoch: i32,
     /// Last position of each partition that has any.
-    positions: BTreeMap<i16, i64>,
+    pub(crate) positions: BTreeMap<i16, i64>,
     /// Versions of the tables.
     pub(crate) migrations: Vec<i64>,
 }
@@ -125,7 +137,12 @@ impl Manifest {
 }
 
 impl Dumped {
-    pub(crate) fn new(service: ServiceName, directory: &Path, extent: Extent) -> Result<Self> {
+    pub(crate) fn new(
+        service: ServiceName,
+        directory: &Path,
+        extent: Extent,
+        followers: Vec<Follower>,
+    ) -> Result<Self> {
         let file = file_of(service);
         let (bytes, sha256) = digest(&directory.join(&file))?;
         Ok(Self {
@@ -134,6 +151,7 @@ impl Dumped {
             bytes,
             sha256,
             extent,
+            followers,
         })
     }
 
