@@ -157,6 +157,13 @@ fn chosen(kept: Vec<Kept>, names: &Names) -> Result<Vec<Kept>> {
     Ok(kept.into_iter().filter(named).collect())
 }
 
+/// Makes the rows of these anew.
+pub(crate) async fn rebuild(config: &Config, names: &[String]) -> Result<()> {
+    let mut kept = all(config).await?;
+    kept.retain(|one| names.iter().any(|name| name == one.projection.name()));
+    rebuild::rebuild(kept).await
+}
+
 pub(crate) fn run(config: &Config, command: &Command) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,7 +1,9 @@
 //! A backup in the place of the databases. Each database changes in one transaction, and in it the keys of everybody who was erased since
-//! are destroyed again: at no moment does anybody come back.
+//! are destroyed again: at no moment does anybody come back. And in it each log begins a new history, so that nothing that is recorded from then
+//! on is taken for what was recorded before.
 
 mod guard;
+mod history;
 mod replace;
 
 use std::path::PathBuf;
@@ -13,9 +15,9 @@ use sqlx::{Connection as _, PgConnection};
 use uuid::Uuid;
 
 use crate::{
-    backup::{ERASED_FILE, Erased, Extent, Manifest, Tools},
+    backup::{ERASED_FILE, Erased, Extent, Manifest, Tools, erased_by_now},
     migrate,
-    projections::told,
+    projections::{self, told},
     serve,
 };
 
@@ -77,23 +79,50 @@ async fn restore(config: &Config, arguments: &RestoreArguments) -> Result<()> {
         manifest.made_at.replace_nanosecond(0)?,
         erased.len()
     ));
+    let beginnings = history::beginnings(config, &manifest, chosen).await?;
+    let mut taken_back = Vec::new();
     for service in chosen {
         let dumped = manifest.of(*service)?;
         let file = arguments.from.join(&dumped.file);
-        replace::replace(config, &arguments.tools, *service, &file, &erased)
+        let history = history::sql(*service, dumped, &beginnings);
+        replace::replace(config, &arguments.tools, *service, &file, &erased, &history)
             .await
             .with_context(|| format!("the database of {service} is as it was"))?;
         let mut connection = connect(config, *service).await?;
         let extent = Extent::read(&mut connection).await?;
-        if extent != dumped.extent {
+        let expected = Extent {
+            epoch: beginnings[service].epoch,
+            ..dumped.extent.clone()
+        };
+        if extent != expected {
             bail!("the database of {service} is not what the backup says: {extent:?}");
         }
         told(&format!("{service}: {} events", extent.events()));
+        taken_back.extend(history::taken_back(&mut connection, &beginnings).await?);
     }
+    without_what_was_taken_back(config, &taken_back).await?;
     if chosen.contains(&ServiceName::Customers) {
         to_be_repeated(config, &erased).await?;
     }
     Ok(())
+}
+
+/// Makes the rows anew of followers that had applied what the restored logs do not have: rows tell of it still.
+async fn without_what_was_taken_back(config: &Config, projections: &[String]) -> Result<()> {
+    if projections.is_empty() {
+        return Ok(());
+    }
+    let names = projections.join(" ");
+    told(&format!(
+        "these had applied what the restored logs do not have, and are made anew: {names}"
+    ));
+    projections::rebuild(config, projections)
+        .await
+        .with_context(|| {
+            format!(
+                "all is restored, but rows still show what is no more: run `vefa projections rebuild {names}`"
+            )
+        })
 }
 
 /// Passes where this program knows the tables of a dump.
@@ -130,12 +159,7 @@ async fn erased(config: &Config, arguments: &RestoreArguments) -> Result<Erased>
         }
         erased.merge(&Erased::read(file)?);
     }
-    for service in ServiceName::ALL {
-        let reading = || format!("reading who was erased in the database of {service}");
-        let mut connection = connect(config, service).await.with_context(reading)?;
-        let here = Erased::in_database(&mut connection).await;
-        erased.merge(&here.with_context(reading)?);
-    }
+    erased.merge(&erased_by_now(config).await?);
     Ok(erased)
 }
 

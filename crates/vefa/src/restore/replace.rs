@@ -43,15 +43,17 @@ insert into public.subject_key (partition, tenant, subject, destroyed_at)
         where subject_key.wrapped_key is not null;
 delete from public.snapshot s using erased e
     where s.partition = e.partition and s.tenant = e.tenant and s.stream_id = e.subject;
-commit;
 ";
+const COMMIT: &str = "commit;\n";
 
+/// `history` is what begins the new history, in SQL.
 pub(super) async fn replace(
     config: &Config,
     tools: &Tools,
     service: ServiceName,
     dump: &Path,
     erased: &Erased,
+    history: &str,
 ) -> Result<()> {
     let mut psql = tools.command_on("psql", config, service)?;
     psql.args([
@@ -72,7 +74,7 @@ pub(super) async fn replace(
     let sql = psql.stdin.take().context("psql takes input")?;
     let (of_psql, of_restore) = (psql.stderr.take(), pg_restore.stderr.take());
     let (fed, psql_said, restore_said) = tokio::join!(
-        feed(&mut pg_restore, sql, erased),
+        feed(&mut pg_restore, sql, erased, history),
         everything(of_psql),
         everything(of_restore)
     );
@@ -86,7 +88,12 @@ pub(super) async fn replace(
 }
 
 /// Gives psql everything, and the commit only when the dump was read to its end.
-async fn feed(pg_restore: &mut Child, mut sql: ChildStdin, erased: &Erased) -> Result<()> {
+async fn feed(
+    pg_restore: &mut Child,
+    mut sql: ChildStdin,
+    erased: &Erased,
+    history: &str,
+) -> Result<()> {
     let feeding = "writing to psql";
     sql.write_all(EMPTY.as_bytes()).await.context(feeding)?;
     let mut script = pg_restore.stdout.take().context("pg_restore has output")?;
@@ -98,7 +105,7 @@ async fn feed(pg_restore: &mut Child, mut sql: ChildStdin, erased: &Erased) -> R
         bail!("pg_restore failed ({ended})");
     }
     let rows = erased.copy_rows()?;
-    for part in [ERASED, &rows, DESTROY] {
+    for part in [ERASED, &rows, DESTROY, history, COMMIT] {
         sql.write_all(part.as_bytes()).await.context(feeding)?;
     }
     sql.shutdown().await.context(feeding)

@@ -1,6 +1,8 @@
 //! The drill: a backup, life that goes on, an erasure, and a restore to the earlier point, with and without the databases that knew of it.
 
 mod drill;
+mod traffic;
+mod working;
 
 use std::fs::Permissions;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -62,10 +64,8 @@ async fn a_restore_loses_nothing_of_the_backup_and_brings_nobody_back() -> anyho
     // Repeated, since the log does not know of it.
     drill.erase(&erased).await?;
     settle(&drill.clients).await?;
-    let rebuilt = drill.vefa(&["projections", "rebuild", "--all"])?;
-    ensure!(rebuilt.status.success(), "{rebuilt:?}");
     eventually(LIMIT, "the doctor finds nothing", || async {
-        let examined = drill.vefa(&["doctor", "--streams"]).ok()?;
+        let examined = drill.vefa(&["doctor", "--streams", "--rebuild"]).ok()?;
         examined.status.success().then_some(())
     })
     .await;
@@ -118,7 +118,9 @@ async fn given_up_in_the_middle(drill: &Drill) -> anyhow::Result<()> {
     )?;
     std::fs::set_permissions(&fails, Permissions::from_mode(0o755))?;
     let before = drill.events().await?;
-    let output = drill.restore_with(&programs, &["--replace"]).await;
+    let output = drill
+        .restore_with(&programs, "backup", &["--replace"], &[])
+        .await;
     let said = refusal(&output)?;
     ensure!(
         said.contains("the database of customers is as it was")

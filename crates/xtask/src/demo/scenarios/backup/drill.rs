@@ -32,15 +32,21 @@ impl Drill {
     }
 
     pub(super) fn vefa(&self, arguments: &[&str]) -> anyhow::Result<Output> {
-        self.vefa_with(&self.world.servers.postgres_bin_dir(), arguments)
+        self.vefa_with(&self.world.servers.postgres_bin_dir(), arguments, &[])
     }
 
-    /// With these programs of PostgreSQL, where it needs any.
-    pub(super) fn vefa_with(&self, programs: &Path, arguments: &[&str]) -> anyhow::Result<Output> {
+    /// With these programs of PostgreSQL, where it needs any, and settings of its own.
+    pub(super) fn vefa_with(
+        &self,
+        programs: &Path,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Output> {
         let mut command = self.world.stack.command(arguments)?;
         if ["backup", "restore"].contains(&arguments[0]) {
             command.arg("--postgres-programs").arg(programs);
         }
+        command.envs(settings.iter().copied());
         command.output().context("starting vefa")
     }
 
@@ -52,17 +58,23 @@ impl Drill {
 
     pub(super) async fn restore(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let programs = self.world.servers.postgres_bin_dir();
-        let output = self.restore_with(&programs, arguments).await;
+        let output = self.restore_with(&programs, "backup", arguments, &[]).await;
         ensure!(output.status.success(), "{output:?}");
         Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Restores once nobody has a lease any more.
-    pub(super) async fn restore_with(&self, programs: &Path, arguments: &[&str]) -> Output {
-        let from = self.path("backup");
+    pub(super) async fn restore_with(
+        &self,
+        programs: &Path,
+        backup: &str,
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> Output {
+        let from = self.path(backup);
         let arguments = [&["restore", "--from", &from], arguments].concat();
         eventually(LIMIT, "the leases have run out", || async {
-            let output = self.vefa_with(programs, &arguments).ok()?;
+            let output = self.vefa_with(programs, &arguments, settings).ok()?;
             let held = String::from_utf8_lossy(&output.stderr).contains("has the lease");
             (!held).then_some(output)
         })
@@ -138,7 +150,7 @@ impl Drill {
         Ok(())
     }
 
-    async fn name_of(&self, id: &str) -> Result<String, tonic::Status> {
+    pub(super) async fn name_of(&self, id: &str) -> Result<String, tonic::Status> {
         let request = GetCustomerRequest {
             customer_id: id.to_owned(),
             ..GetCustomerRequest::default()
