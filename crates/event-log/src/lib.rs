@@ -19,6 +19,7 @@ mod event;
 mod keys;
 mod linger;
 mod live;
+mod metrics;
 mod projection;
 mod projector;
 mod read;
@@ -26,6 +27,7 @@ pub mod rebuild;
 mod recent;
 mod seal;
 mod snapshot;
+mod standing;
 mod states;
 mod status;
 mod sweep;
@@ -47,10 +49,12 @@ pub use event::{Append, NewEvent, StoredEvent, Stream, Write, Written};
 pub use keys::{FileKeyService, KeyError, KeyService, Keys, NewSubjectKey};
 pub use linger::Linger;
 pub use live::{Held, Live};
+pub use metrics::LogMetrics;
 pub use projection::{AnyProjection, Projection, ProjectionError, Table};
 pub use projector::{Projector, ProjectorOptions};
 pub use seal::{Seal, SealError, SubjectCipher};
 pub use snapshot::Snapshot;
+pub use standing::{ProjectionStanding, Standing};
 pub use status::{Owner, Paused, Status, status};
 pub use timer::{Timer, TimerHandler, TimerKey, TimerOptions, Timers, cancel_in, schedule_in};
 pub use token::{ConsistencyToken, InvalidToken};
@@ -65,7 +69,12 @@ use std::{
 use sqlx::{PgPool, migrate::Migrator, postgres::PgPoolOptions};
 use tokio::sync::{Notify, futures::Notified};
 
-use crate::{recent::Recent, snapshot::Snapshots, states::States, writer::Writers};
+use crate::{
+    recent::Recent,
+    snapshot::Snapshots,
+    states::States,
+    writer::{Shared, Writers},
+};
 
 /// How a log works. Every queue and batch has a limit.
 #[derive(Clone, Debug)]
@@ -128,6 +137,7 @@ struct Inner {
     snapshot_tail_events_min: usize,
     appended: Arc<Notify>,
     recent: Arc<Recent>,
+    metrics: LogMetrics,
     epoch: AtomicI32,
 }
 
@@ -173,7 +183,13 @@ impl EventLog {
             .await?;
         let appended = Arc::new(Notify::new());
         let recent = Arc::new(Recent::default());
-        let writers = Writers::start(&pool.connect_options(), options, &appended, &recent);
+        let metrics = LogMetrics::default();
+        let shared = Shared {
+            appended: Arc::clone(&appended),
+            recent: Arc::clone(&recent),
+            metrics: metrics.clone(),
+        };
+        let writers = Writers::start(&pool.connect_options(), options, &shared);
         let keys = Keys::new(pool.clone(), key_service, options.key_cache_entries_max);
         let snapshots = Snapshots::start(pool.clone());
         Ok(Self {
@@ -187,6 +203,7 @@ impl EventLog {
                 snapshot_tail_events_min: options.snapshot_tail_events_min,
                 appended,
                 recent,
+                metrics,
                 epoch: AtomicI32::new(epoch),
             }),
         })
@@ -208,6 +225,12 @@ impl EventLog {
     #[must_use]
     pub fn keys(&self) -> &Keys {
         &self.inner.keys
+    }
+
+    /// What it counts as it works.
+    #[must_use]
+    pub fn metrics(&self) -> &LogMetrics {
+        &self.inner.metrics
     }
 
     /// Wakes whoever follows the log. Called after every commit that appended.

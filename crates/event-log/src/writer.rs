@@ -25,6 +25,7 @@ use crate::{
     erasure::{erase, erased_by},
     error::{LogError, is_serialization_failure},
     event::{Write, Written},
+    metrics::LogMetrics,
     recent::Recent,
 };
 use connection::WriterConnection;
@@ -47,6 +48,14 @@ struct Job {
     reply: Reply,
 }
 
+/// What all writers of a log have in common.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) appended: Arc<Notify>,
+    pub(crate) recent: Arc<Recent>,
+    pub(crate) metrics: LogMetrics,
+}
+
 pub(crate) struct Writers {
     mailboxes: Mutex<Vec<mpsc::Sender<Job>>>,
     tasks: Mutex<JoinSet<()>>,
@@ -56,8 +65,7 @@ impl Writers {
     pub(crate) fn start(
         connect: &sqlx::postgres::PgConnectOptions,
         options: &LogOptions,
-        appended: &Arc<Notify>,
-        recent: &Arc<Recent>,
+        shared: &Shared,
     ) -> Self {
         let mut tasks = JoinSet::new();
         let mailboxes = (0..options.writers.max(1))
@@ -67,14 +75,13 @@ impl Writers {
                     connection: WriterConnection::new(
                         connect,
                         options.acquire_timeout,
-                        Arc::clone(recent),
+                        Arc::clone(&shared.recent),
                     ),
                     receiver,
                     waiting: VecDeque::new(),
                     met_conflict: false,
                     batch_commands_max: options.batch_commands_max,
-                    appended: Arc::clone(appended),
-                    recent: Arc::clone(recent),
+                    shared: shared.clone(),
                 };
                 tasks.spawn(writer.run());
                 sender
@@ -146,8 +153,7 @@ struct Writer {
     receiver: mpsc::Receiver<Job>,
     waiting: VecDeque<Job>,
     batch_commands_max: usize,
-    appended: Arc<Notify>,
-    recent: Arc<Recent>,
+    shared: Shared,
     /// Whether the last batch did: then the next one, too, is asked to tell which of its writes do.
     met_conflict: bool,
 }
@@ -169,7 +175,7 @@ impl Writer {
             }
             let batch = self.next_batch();
             self.write(batch).await;
-            self.appended.notify_waiters();
+            self.shared.appended.notify_waiters();
         }
     }
 
@@ -213,8 +219,9 @@ impl Writer {
                 Ok(Appended::All(written)) => {
                     fail::fail_point!("writer-after-commit", |_| std::process::abort());
                     let now = Instant::now();
+                    self.shared.metrics.appended(batch.len());
                     for (job, written) in batch.into_iter().zip(written) {
-                        self.recent.note(&job.write, &written, now);
+                        self.shared.recent.note(&job.write, &written, now);
                         answer(job.reply, Ok(WriteOutcome::Written(written)));
                     }
                     return;
@@ -222,6 +229,7 @@ impl Writer {
                 Ok(Appended::Conflicts(conflicts)) => {
                     // What was decided on the effect of one of them is in conflict the next time round.
                     debug_assert!(!conflicts.is_empty(), "a conflict of nothing");
+                    self.shared.metrics.in_conflict(conflicts.len());
                     for index in conflicts.into_iter().rev() {
                         answer(batch.remove(index).reply, Ok(WriteOutcome::Conflict));
                     }

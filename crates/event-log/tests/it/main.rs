@@ -13,6 +13,7 @@ mod parking;
 mod projecting;
 mod rebuilding;
 mod snapshots;
+mod standing;
 mod timers;
 mod upcasting;
 mod verify;
