@@ -29,6 +29,6 @@ pub use error::BusError;
 pub use follower::{
     Divergence, Follower, FollowerOptions, Origin, OriginError, clear_divergences, divergences,
 };
-pub use relay::{Relay, RelayOptions};
+pub use relay::{Relay, RelayOptions, RelayStanding};
 pub use subscription::{Heard, Subscription};
 pub use verify::StreamEnd;

@@ -7,6 +7,7 @@
 mod opening;
 mod publishing;
 mod reading;
+mod standing;
 
 use std::time::Duration;
 
@@ -16,6 +17,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{bus::Bus, error::BusError};
+
+pub use standing::RelayStanding;
 
 /// How the relay works.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +59,7 @@ pub struct Relay {
     bus: Bus,
     lease: Checkpoints,
     options: RelayOptions,
+    standing: RelayStanding,
 }
 
 impl Relay {
@@ -68,13 +72,22 @@ impl Relay {
             bus,
             lease,
             options,
+            standing: RelayStanding::default(),
         }
+    }
+
+    /// How it stands, to be looked at while it runs.
+    #[must_use]
+    pub fn standing(&self) -> RelayStanding {
+        self.standing.clone()
     }
 
     /// Runs until `shutdown`. Failures are logged and tried again; commands go on meanwhile.
     pub async fn run(self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
-            if let Err(error) = self.work(&shutdown).await {
+            let worked = self.work(&shutdown).await;
+            self.standing.stands_still();
+            if let Err(error) = worked {
                 tracing::warn!(
                     log = self.log.name(),
                     error = &error as &(dyn std::error::Error + 'static),
@@ -106,6 +119,7 @@ impl Relay {
         }
         let mut renew_at = Instant::now() + self.options.lease / 3;
         let (mut cursor, mut ahead) = self.open().await?;
+        self.standing.begins(ahead.positions.values().sum());
         let mut batch = Vec::new();
         let mut linger = Linger::new(self.options.linger, Instant::now());
         while !shutdown.is_cancelled() {

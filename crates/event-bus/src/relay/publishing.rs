@@ -158,6 +158,7 @@ impl Relay {
                 stream = %cursor.stream.cached_info().config.name,
                 "relayed"
             );
+            self.standing.published(sent.events);
             cursor.unconfirmed.pop_front();
         }
         Ok(())

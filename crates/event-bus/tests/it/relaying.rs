@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::ground::Ground;
+use event_bus::{Relay, RelayOptions, RelayStanding};
+use testing::eventually;
+
+use crate::ground::{Ground, Running};
 
 #[tokio::test]
 async fn the_stream_is_the_log_in_order() {
@@ -158,5 +161,36 @@ async fn a_stream_restored_to_an_earlier_point_is_carried_on() {
         "what was there stayed"
     );
     assert_eq!(ground.log.epoch(), 1, "nothing was taken back");
+    ground.database.drop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_relay_tells_how_far_it_has_come_while_it_publishes() {
+    let ground = Ground::new("relay_standing").await;
+    let start = || {
+        let options = RelayOptions::default();
+        let relay = Relay::new(ground.log.clone(), ground.bus.clone(), options);
+        let standing = relay.standing();
+        assert_eq!(standing.published_events(), None, "it has not begun");
+        (standing, Running::start(|stop| relay.run(stop)))
+    };
+    let come_to = async |standing: &RelayStanding, events| {
+        let limit = Duration::from_secs(20);
+        eventually(limit, "it has come so far", async || {
+            (standing.published_events() == Some(events)).then_some(())
+        })
+        .await;
+    };
+    ground.append(10, 3).await;
+    let (standing, relay) = start();
+    come_to(&standing, 30).await;
+    ground.append_to(20..25, 2).await;
+    come_to(&standing, 40).await;
+    relay.stop().await;
+    assert_eq!(standing.published_events(), None, "it has ended");
+    // Whoever comes next goes on where the stream ends.
+    let (standing, relay) = start();
+    come_to(&standing, 40).await;
+    relay.stop().await;
     ground.database.drop().await.unwrap();
 }
