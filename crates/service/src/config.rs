@@ -3,6 +3,7 @@
 //! Three layers, the later over the earlier, key by key: the embedded `default.toml`, which
 //! documents every key; a file; the environment.
 
+mod metrics;
 mod passwords;
 mod sections;
 mod source;
@@ -14,6 +15,7 @@ use figment::providers::{Format, Toml};
 use serde::Deserialize;
 use telemetry::TelemetryConfig;
 
+pub use metrics::Metrics;
 pub use sections::{
     Auth, Database, Keys, Lifecycle, Limits, Log, Nats, Peers, PerService, Projection, Relay,
     SecretUrl, ServiceName, Shutdown,
@@ -52,6 +54,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Logs and traces.
     pub telemetry: TelemetryConfig,
+    /// Where metrics are read.
+    pub metrics: Metrics,
 }
 
 /// The configuration cannot be used.

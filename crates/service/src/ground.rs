@@ -1,31 +1,35 @@
 //! What a service is made of besides its own logic, wired once for all four: log, bus, relay, projections, followers, server.
 
+mod error;
 mod options;
+mod watching;
 
+pub use error::GroundError;
 pub use options::bus_options;
-use options::{log_options, retention};
+use options::{log_options, relay_options, retention};
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use contracts::common::v1::log_service_server::LogServiceServer;
-use event_bus::{Bus, BusError, Follower, FollowerOptions, Relay, RelayOptions};
-use event_log::{
-    AnyProjection, EventLog, FileKeyService, KeyError, LogError, Projection, Projector,
-    ProjectorOptions,
-};
+use event_bus::{Bus, Follower, FollowerOptions, Relay};
+use event_log::{AnyProjection, EventLog, FileKeyService, Projection, Projector, ProjectorOptions};
 use sqlx::migrate::Migrator;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     Erasures,
-    auth::{Authenticator, Secret, SecretError, TokenIssuer},
-    client::{InvalidPeer, Peer},
+    auth::{Authenticator, Secret, TokenIssuer},
+    client::Peer,
     config::{Config, ServiceName},
     limited,
     log_service::{LogApi, PeerLog},
+    metrics::{CallDurations, Watched},
     migration::{migrate, require_migrated},
-    server::{ServeError, Server},
+    server::Server,
     tasks::Tasks,
 };
 
@@ -35,45 +39,6 @@ const RETRY_DELAY: Duration = Duration::from_millis(250);
 /// How often requests whose retention has run out are forgotten. They are replaced when they are used again, so this only bounds
 /// the size of the table.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(3600);
-
-/// A service could not start, or did not end well.
-#[derive(Debug, thiserror::Error)]
-pub enum GroundError {
-    /// The secret that signs tokens is missing.
-    #[error("the token secret cannot be had")]
-    Secret(#[from] SecretError),
-    /// No master key file is configured.
-    #[error("keys.master_key_file is not set")]
-    NoMasterKey,
-    /// The master key is missing.
-    #[error("the master key cannot be had")]
-    Key(#[from] KeyError),
-    /// The log could not be opened.
-    #[error("the log cannot be opened")]
-    Log(#[from] LogError),
-    /// Tables could not be brought up to date.
-    #[error("migrating the database failed")]
-    Migration(#[from] sqlx::migrate::MigrateError),
-    /// Tables are not up to date, and it is not the service that brings them up to date.
-    #[error(
-        "the database of {name} lacks the migrations {missing:?}: run `vefa migrate {name}`, or set database.migrate"
-    )]
-    NotMigrated {
-        /// Whose database.
-        name: ServiceName,
-        /// What is not applied.
-        missing: Vec<i64>,
-    },
-    /// The bus could not be set up.
-    #[error("the bus cannot be set up")]
-    Bus(#[from] BusError),
-    /// The address of another service makes no sense.
-    #[error(transparent)]
-    Peer(#[from] InvalidPeer),
-    /// The server failed.
-    #[error(transparent)]
-    Serve(#[from] ServeError),
-}
 
 /// A projection that a service keeps up to date, and whose log it follows.
 #[derive(Clone)]
@@ -118,6 +83,7 @@ pub struct Ground {
     log: EventLog,
     bus: Bus,
     tasks: Tasks,
+    watched: Mutex<Vec<Watched>>,
 }
 
 impl Ground {
@@ -147,6 +113,7 @@ impl Ground {
             log,
             bus,
             tasks: Tasks::new(),
+            watched: Mutex::default(),
         })
     }
 
@@ -220,6 +187,7 @@ impl Ground {
         projections: impl IntoIterator<Item = Maintained>,
     ) -> Result<(), GroundError> {
         for Maintained { source, projection } in projections {
+            self.will_watch(source, &projection);
             if source == self.name {
                 self.project(projection);
             } else {
@@ -270,20 +238,16 @@ impl Ground {
         shutdown: CancellationToken,
         add: impl FnOnce(Server) -> Server,
     ) -> Result<(), GroundError> {
-        let relay = RelayOptions {
-            batch_events_max: self.config.relay.batch_events_max,
-            batch_bytes_max: RelayOptions::default().batch_bytes_max,
-            poll_interval: Duration::from_millis(self.config.relay.poll_interval_ms),
-            linger: Duration::from_millis(self.config.relay.linger_ms),
-            lease: Duration::from_millis(self.config.relay.lease_ms),
-            retry_delay: RETRY_DELAY,
-        };
+        let relay = relay_options(&self.config, RETRY_DELAY);
         let relay = Relay::new(self.log.clone(), self.bus.clone(), relay);
+        let calls = CallDurations::default();
+        self.show_metrics(&calls, relay.standing()).await?;
         self.run("relay", relay.run(self.tasks.stopping()));
         self.run("sweep", sweep(self.log.clone(), self.tasks.stopping()));
         let authenticator = Authenticator::new(&self.secret, &self.config.auth);
         let logs = LogServiceServer::new(LogApi::new(self.name, self.log.clone()));
         let server = Server::new(&self.config, authenticator, contracts::FILE_DESCRIPTOR_SET)
+            .measured_by(&calls)
             .add_service(limited!(logs, self.config.limits));
         tracing::info!(service = %self.name, address = ?listener.local_addr().ok(), "serving");
         let served = add(server).serve(listener, shutdown, self.tasks).await;

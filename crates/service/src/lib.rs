@@ -13,6 +13,7 @@ pub mod deadline;
 mod erasures;
 pub mod ground;
 mod log_service;
+pub mod metrics;
 pub mod migration;
 pub mod page;
 pub mod process;

@@ -22,6 +22,7 @@ use tower::Service;
 
 use crate::auth::{AuthLayer, Authenticator};
 use crate::config::{Config, Limits};
+use crate::metrics::CallDurations;
 use crate::tasks::{TaskError, Tasks};
 use edge::{Edge, EdgeLayer};
 use methods::Methods;
@@ -69,6 +70,7 @@ pub struct Server {
     routes: RoutesBuilder,
     names: Vec<&'static str>,
     health: HealthReporter,
+    calls: CallDurations,
 }
 
 impl Server {
@@ -83,7 +85,15 @@ impl Server {
             routes: Routes::builder(),
             names: Vec::new(),
             health: HealthReporter::new(),
+            calls: CallDurations::default(),
         }
+    }
+
+    /// Has its calls measured where somebody sees them.
+    #[must_use]
+    pub fn measured_by(mut self, calls: &CallDurations) -> Self {
+        self.calls = calls.clone();
+        self
     }
 
     /// Adds a generated service. Wrap it in [`limited!`] first.
@@ -115,12 +125,13 @@ impl Server {
         shutdown: CancellationToken,
         tasks: Tasks,
     ) -> Result<(), ServeError> {
-        let methods = Methods::decode(&[
+        let descriptors = [
             self.descriptors,
             tonic_health::pb::FILE_DESCRIPTOR_SET,
             tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET,
-        ])
-        .map_err(ServeError::Descriptors)?;
+        ];
+        let methods =
+            Methods::decode(&descriptors, &self.calls).map_err(ServeError::Descriptors)?;
         self.add_reflection()?;
         let health = HealthServer::new(HealthService::from_health_reporter(self.health.clone()));
         self.routes.add_service(limited!(health, self.limits));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event_bus::{BusOptions, Login};
+use event_bus::{BusOptions, Login, RelayOptions};
 use event_log::LogOptions;
 
 use crate::config::{Config, ServiceName};
@@ -46,5 +46,17 @@ pub fn bus_options(config: &Config) -> BusOptions {
             }),
         request_timeout: Duration::from_millis(config.nats.request_timeout_ms),
         replicas: config.nats.stream_replicas,
+    }
+}
+
+pub(super) fn relay_options(config: &Config, retry_delay: Duration) -> RelayOptions {
+    let relay = &config.relay;
+    RelayOptions {
+        batch_events_max: relay.batch_events_max,
+        batch_bytes_max: RelayOptions::default().batch_bytes_max,
+        poll_interval: Duration::from_millis(relay.poll_interval_ms),
+        linger: Duration::from_millis(relay.linger_ms),
+        lease: Duration::from_millis(relay.lease_ms),
+        retry_delay,
     }
 }

@@ -147,8 +147,9 @@ where
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
         let started = Instant::now();
-        let method = self.edge.0.methods.get(request.uri().path());
-        let span = CallSpan::open(method, request.headers(), started);
+        let methods = &self.edge.0.methods;
+        let method = methods.get(request.uri().path());
+        let span = CallSpan::open(method, methods.calls(method), request.headers(), started);
         // Taken now and not at the first poll: tonic starts a timeout of its own right after,
         // for the same time, and would answer CANCELLED if ours came second.
         let deadline = self.edge.deadline(&request, method);

@@ -1,12 +1,15 @@
 //! The methods that a server knows, from the descriptors.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use prost::Message;
 use prost_types::FileDescriptorSet;
 
+use crate::metrics::{CallDurations, MethodDurations};
+
 /// What the edge must know of a method before it runs.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct Method {
     /// Such as `vefa.customers.v1.Customers`.
     pub(super) service: String,
@@ -16,25 +19,34 @@ pub(super) struct Method {
     pub(super) streaming: bool,
     /// Health and reflection: not part of any service's work, and never a reason to stay.
     pub(super) infrastructure: bool,
+    /// How long its calls took.
+    pub(super) calls: Arc<MethodDurations>,
 }
 
 /// All methods by their path.
 #[derive(Debug)]
-pub(super) struct Methods(HashMap<String, Method>);
+pub(super) struct Methods {
+    by_path: HashMap<String, Method>,
+    unknown: Arc<MethodDurations>,
+}
 
 impl Methods {
-    pub(super) fn decode(sets: &[&[u8]]) -> Result<Self, prost::DecodeError> {
-        let mut methods = HashMap::new();
+    pub(super) fn decode(
+        sets: &[&[u8]],
+        calls: &CallDurations,
+    ) -> Result<Self, prost::DecodeError> {
+        let mut by_path = HashMap::new();
         for set in sets {
             for file in FileDescriptorSet::decode(*set)?.file {
                 let package = file.package().to_owned();
                 for service in &file.service {
                     for method in &service.method {
                         let full_name = format!("{package}.{}", service.name());
-                        methods.insert(
+                        by_path.insert(
                             format!("/{full_name}/{}", method.name()),
                             Method {
                                 infrastructure: package.starts_with("grpc."),
+                                calls: calls.of_method(&full_name, method.name()),
                                 service: full_name,
                                 name: method.name().to_owned(),
                                 streaming: method.client_streaming() || method.server_streaming(),
@@ -44,12 +56,20 @@ impl Methods {
                 }
             }
         }
-        Ok(Self(methods))
+        Ok(Self {
+            by_path,
+            unknown: calls.of_unknown(),
+        })
     }
 
     /// The method of a request path. None for a path that the client made up.
     pub(super) fn get(&self, path: &str) -> Option<&Method> {
-        self.0.get(path)
+        self.by_path.get(path)
+    }
+
+    /// How long the calls of a method took. All paths that clients made up are one.
+    pub(super) fn calls(&self, method: Option<&Method>) -> Arc<MethodDurations> {
+        Arc::clone(method.map_or(&self.unknown, |method| &method.calls))
     }
 }
 
@@ -59,7 +79,8 @@ mod tests {
 
     #[test]
     fn knows_streams_and_infrastructure() {
-        let methods = Methods::decode(&[tonic_health::pb::FILE_DESCRIPTOR_SET]).unwrap();
+        let set = tonic_health::pb::FILE_DESCRIPTOR_SET;
+        let methods = Methods::decode(&[set], &CallDurations::default()).unwrap();
         let check = methods.get("/grpc.health.v1.Health/Check").unwrap();
         assert_eq!(
             (check.service.as_str(), check.name.as_str()),
@@ -72,6 +93,6 @@ mod tests {
                 .unwrap()
                 .streaming
         );
-        assert_eq!(methods.get("/grpc.health.v1.Health/Nonsense"), None);
+        assert!(methods.get("/grpc.health.v1.Health/Nonsense").is_none());
     }
 }

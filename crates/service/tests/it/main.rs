@@ -6,6 +6,7 @@ mod auth;
 mod calls;
 mod config;
 mod limits;
+mod metrics;
 mod peer;
 mod shutdown;
 mod stand;

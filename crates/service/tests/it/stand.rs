@@ -14,6 +14,7 @@ use prost::Message;
 use prost_types::{
     FileDescriptorProto, FileDescriptorSet, MethodDescriptorProto, ServiceDescriptorProto,
 };
+use service::metrics::CallDurations;
 use service::server::ServeError;
 use service::{Authenticator, Config, Deadline, Principal, Secret, Server, Tasks, TokenIssuer};
 use tokio::net::TcpListener;
@@ -159,6 +160,7 @@ pub(crate) struct Stand {
     pub(crate) backstage: Arc<Backstage>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: Tasks,
+    pub(crate) calls: CallDurations,
     server: JoinSet<Result<(), ServeError>>,
 }
 
@@ -179,7 +181,9 @@ impl Stand {
         });
         let (shutdown, tasks) = (CancellationToken::new(), Tasks::new());
         let authenticator = Authenticator::new(&secret(), &config.auth);
+        let calls = CallDurations::default();
         let serving = Server::new(&config, authenticator, &DESCRIPTORS)
+            .measured_by(&calls)
             .add_service(TestService(backstage.clone()))
             .serve(listener, shutdown.clone(), tasks.clone());
         let mut server = JoinSet::new();
@@ -192,6 +196,7 @@ impl Stand {
             backstage,
             shutdown,
             tasks,
+            calls,
             server,
         }
     }

@@ -1,4 +1,6 @@
-//! The span of a call: method, status, tenant. Never what the request says.
+//! The span of a call: method, status, tenant. Never what the request says. And how long it took.
+
+use std::sync::Arc;
 
 use http::HeaderMap;
 use tokio::time::Instant;
@@ -6,6 +8,7 @@ use tonic::{Code, Status};
 use tracing::{Span, field};
 
 use super::Method;
+use crate::metrics::MethodDurations;
 use crate::status::ERROR_ID_HEADER;
 
 /// The open span of a call. It is ended with the call's status, or with CANCELLED when the
@@ -13,11 +16,17 @@ use crate::status::ERROR_ID_HEADER;
 pub(super) struct CallSpan {
     span: Span,
     started: Instant,
+    calls: Arc<MethodDurations>,
     ended: bool,
 }
 
 impl CallSpan {
-    pub(super) fn open(method: Option<&Method>, headers: &HeaderMap, started: Instant) -> Self {
+    pub(super) fn open(
+        method: Option<&Method>,
+        calls: Arc<MethodDurations>,
+        headers: &HeaderMap,
+        started: Instant,
+    ) -> Self {
         // A path that the client made up stays out of our spans.
         let (service, name) = match method {
             Some(method) => (method.service.as_str(), method.name.as_str()),
@@ -38,6 +47,7 @@ impl CallSpan {
         Self {
             span,
             started,
+            calls,
             ended: false,
         }
     }
@@ -68,7 +78,9 @@ impl CallSpan {
         if ours {
             self.span.record("otel.status_code", "ERROR");
         }
-        let elapsed_us = self.started.elapsed().as_micros() as u64;
+        let elapsed = self.started.elapsed();
+        self.calls.observe(code, elapsed);
+        let elapsed_us = elapsed.as_micros() as u64;
         self.span.in_scope(|| {
             if ours && !logged && matches!(code, Code::Unknown | Code::Internal | Code::DataLoss) {
                 // Nobody of ours made this status, so nobody logged it.

@@ -1,0 +1,58 @@
+//! Why a service could not start, or did not end well.
+
+use std::io;
+
+use event_bus::BusError;
+use event_log::{KeyError, LogError};
+
+use crate::{auth::SecretError, client::InvalidPeer, config::ServiceName, server::ServeError};
+
+/// A service could not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum GroundError {
+    /// The secret that signs tokens is missing.
+    #[error("the token secret cannot be had")]
+    Secret(#[from] SecretError),
+    /// No master key file is configured.
+    #[error("keys.master_key_file is not set")]
+    NoMasterKey,
+    /// The master key is missing.
+    #[error("the master key cannot be had")]
+    Key(#[from] KeyError),
+    /// The log could not be opened.
+    #[error("the log cannot be opened")]
+    Log(#[from] LogError),
+    /// Tables could not be brought up to date.
+    #[error("migrating the database failed")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// Tables are not up to date, and it is not the service that brings them up to date.
+    #[error(
+        "the database of {name} lacks the migrations {missing:?}: run `vefa migrate {name}`, or set database.migrate"
+    )]
+    NotMigrated {
+        /// Whose database.
+        name: ServiceName,
+        /// What is not applied.
+        missing: Vec<i64>,
+    },
+    /// The bus could not be set up.
+    #[error("the bus cannot be set up")]
+    Bus(#[from] BusError),
+    /// The address of another service makes no sense.
+    #[error(transparent)]
+    Peer(#[from] InvalidPeer),
+    /// The address at which metrics are to be read is taken, or makes no sense.
+    #[error("metrics.listen.{name}: cannot listen on {address}")]
+    Metrics {
+        /// Whose metrics.
+        name: ServiceName,
+        /// The address.
+        address: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The server failed.
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+}
