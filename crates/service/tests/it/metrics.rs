@@ -33,7 +33,7 @@ async fn calls_are_counted_by_method_and_status_and_by_nothing_that_a_caller_cho
         let _answered = stand.call(text).await;
     }
     let channel = stand.connect().await;
-    for made_up in ["/vefa.test.v1.Test/Nonsense", "/nobody/knows", "/acme"] {
+    for made_up in ["/vefa.nobody.v1.Nobody/Call", "/nobody/knows", "/acme"] {
         let mut client = tonic::client::Grpc::new(channel.clone());
         client.ready().await.unwrap();
         let request = authorized("x", &stand.token(&["*"]));

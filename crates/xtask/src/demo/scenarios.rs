@@ -7,6 +7,7 @@ mod crash;
 mod erasure;
 mod faults;
 mod mergers;
+mod metrics;
 mod play;
 mod refusals;
 
@@ -34,12 +35,17 @@ struct World {
 impl World {
     /// `name` is the scenario's: its services' log lines are kept in `target/scenarios/` under it.
     async fn start(name: &str) -> anyhow::Result<Self> {
+        Self::start_with(name, Vec::new()).await
+    }
+
+    /// The same with more settings.
+    async fn start_with(name: &str, more: Vec<(String, OsString)>) -> anyhow::Result<Self> {
         let servers = Servers::start(PostgresOptions::for_tests)?;
         let logs = workspace::target().join("scenarios").join(name);
         let settings = ["VEFA__RELAY__LEASE_MS", "VEFA__PROJECTION__LEASE_MS"]
             .map(|setting| (setting.to_owned(), OsString::from(LEASE_MS)));
-        let mut stack =
-            Stack::start_services(&servers, logs, settings.into(), &Service::ALL).await?;
+        let settings = settings.into_iter().chain(more).collect();
+        let mut stack = Stack::start_services(&servers, logs, settings, &Service::ALL).await?;
         stack.ready().await?;
         Ok(Self {
             clients: Clients::new(&stack)?,
