@@ -1,5 +1,6 @@
 //! What an aggregate is, and the ids that all services share. Pure: no I/O, no clock, no randomness, no async.
 
+pub mod currency;
 mod ids;
 pub mod scenario;
 

@@ -1,6 +1,5 @@
 //! What interactions are and when one may be recorded. Pure: no I/O, no clock, no randomness, no async.
 
-pub(crate) mod currency;
 pub(crate) mod lines;
 pub(crate) mod moment;
 pub(crate) mod purchase;

@@ -1,6 +1,5 @@
 //! What segmentation knows and decides. Pure: the time, ids and what others recorded are inputs.
 
-mod currency;
 mod fit;
 mod ids;
 pub mod models;
@@ -13,7 +12,6 @@ mod standing;
 mod tier;
 mod validation;
 
-pub use currency::minor_per_unit;
 pub use fit::{AlreadyFitted, Fit, FitError, ModelsFitted, RecordFit, ValueFit, fit_models};
 pub use ids::{FitId, SegmentId};
 pub use name::{ClaimName, NameClaim, NameClaimed, NameTaken, SegmentName};

@@ -1,9 +1,9 @@
 //! Requests to what the domain takes. Everything that is wrong with a request is told at once.
 
+use aggregate::currency;
 use contracts::campaigns::v1 as pb;
 use contracts::customers::v1::Purpose as PbPurpose;
 use event_log::timestamp;
-use iso_currency::Currency;
 use prost_types::Timestamp;
 use service::status::Violations;
 use time::OffsetDateTime;
@@ -63,14 +63,9 @@ fn offer(wrong: &mut Violations, offer: Option<&pb::Offer>) -> Option<Offer> {
         "must not be negative",
     );
     let free = offer.cost_minor == 0 && offer.currency_code.is_empty();
-    // Codes for gold, for tests and for no currency have no minor unit in which a cost could be told.
-    let known = Currency::from_code(&offer.currency_code)
-        .is_some_and(|currency| currency.exponent().is_some());
-    wrong.check(
-        free || known,
-        "offer.currency_code",
-        "must be an ISO 4217 code of a currency, such as TRY",
-    );
+    if !free {
+        wrong.parsed("offer.currency_code", currency::check(&offer.currency_code));
+    }
     Some(Offer {
         name: name?,
         description: description?,

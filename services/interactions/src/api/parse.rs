@@ -1,6 +1,6 @@
 //! Requests to commands. Everything that is wrong with a request is told at once.
 
-use aggregate::CustomerId;
+use aggregate::{CustomerId, currency};
 use contracts::interactions::v1 as pb;
 use event_log::timestamp;
 use prost_types::Timestamp;
@@ -11,7 +11,6 @@ use tonic::Status;
 use crate::{
     codec::parts,
     domain::{
-        currency,
         lines::{InvalidLines, Lines},
         moment,
         purchase::{PurchaseFacts, PurchaseId, RecordPurchase},
@@ -52,10 +51,9 @@ pub(super) fn purchase(
         message.occurred_time.as_ref(),
         now,
     );
-    let currency_code = wrong.parsed(
-        "purchase.currency_code",
-        currency::parse(message.currency_code),
-    );
+    let code = message.currency_code;
+    let checked = currency::check(&code).map(|()| code);
+    let currency_code = wrong.parsed("purchase.currency_code", checked);
     let lines = lines(&mut wrong, message.lines);
     let channel = wrong.parsed("purchase.channel", text::label(message.channel));
     complete(wrong, || {

@@ -1,10 +1,9 @@
 //! A fit of the value models: what was learnt from all purchases up to a moment.
 
-use aggregate::Aggregate;
+use aggregate::{Aggregate, currency::minor_per_unit};
 use time::OffsetDateTime;
 
 use super::{
-    currency::minor_per_unit,
     ids::FitId,
     models::{
         BgNbd, Fitted, GammaGamma, MbgNbd, ModelError, ParetoNbd, PurchaseModel, Spend, Summary,

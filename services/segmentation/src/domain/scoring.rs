@@ -1,10 +1,9 @@
 //! What a fit says of each customer.
 
-use aggregate::CustomerId;
+use aggregate::{CustomerId, currency::minor_per_unit};
 use time::OffsetDateTime;
 
 use super::{
-    currency::minor_per_unit,
     fit::Fit,
     ids::FitId,
     models::{
