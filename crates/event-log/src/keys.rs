@@ -1,19 +1,23 @@
 //! Data keys: one for each subject, wrapped by a master key behind [`KeyService`], and one for each tenant for keyed digests.
 
-use std::{collections::HashMap, path::Path, sync::Arc, time::Duration};
+mod file;
+mod none;
+mod rewrap;
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aggregate::{CustomerId, Partition, TenantId};
-use chacha20poly1305::{
-    XChaCha20Poly1305, XNonce,
-    aead::{Aead, KeyInit, Payload},
-};
 use futures::future::BoxFuture;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
 use moka::sync::Cache;
 use sha2::Sha256;
 use sqlx::PgPool;
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+pub use file::FileKeyService;
+pub use none::NoKeys;
+pub use rewrap::{Rewrapped, rewrap_keys};
 
 use crate::seal::{DataKey, SubjectCipher};
 
@@ -35,6 +39,12 @@ pub trait KeyService: Send + Sync + 'static {
         wrapped: &'a [u8],
         context: &'a [u8],
     ) -> BoxFuture<'a, Result<Zeroizing<[u8; 32]>, KeyError>>;
+    /// Wraps what is wrapped under a master key that was replaced under the present one; none where it is already.
+    fn rewrap<'a>(
+        &'a self,
+        wrapped: &'a [u8],
+        context: &'a [u8],
+    ) -> BoxFuture<'a, Result<Option<Vec<u8>>, KeyError>>;
 }
 
 /// Why a key cannot be had.
@@ -49,14 +59,16 @@ pub enum KeyError {
         #[source]
         source: std::io::Error,
     },
-    /// The master key file does not hold a key.
-    #[error("the master key file {path} must hold 64 hexadecimal digits")]
+    /// The master key file does not hold keys.
+    #[error(
+        "the master key file {path} must hold 64 hexadecimal digits on each line, of 1 to 8 keys"
+    )]
     Format {
         /// The file.
         path: String,
     },
     /// Wrapped by another master key, or changed since.
-    #[error("a data key does not unwrap with this master key")]
+    #[error("a data key does not unwrap with a master key that is there")]
     Unwrap,
     /// The operating system gave no random bytes.
     #[error("no random bytes")]
@@ -64,98 +76,6 @@ pub enum KeyError {
     /// PostgreSQL refused or did not answer.
     #[error("the database failed")]
     Database(#[from] sqlx::Error),
-}
-
-/// A master key in a file: the simplest true key service, for development and small installations.
-pub struct FileKeyService {
-    master: Zeroizing<[u8; 32]>,
-}
-
-impl FileKeyService {
-    /// Reads the master key: 64 hexadecimal digits.
-    ///
-    /// # Errors
-    /// When the file cannot be read or holds something else.
-    pub fn open(path: &Path) -> Result<Self, KeyError> {
-        let shown = || path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map(Zeroizing::new)
-            .map_err(|source| KeyError::File {
-                path: shown(),
-                source,
-            })?;
-        let master = parse_hex(text.trim()).ok_or_else(|| KeyError::Format { path: shown() })?;
-        Ok(Self { master })
-    }
-
-    /// A text that [`FileKeyService::open`] takes, with a fresh random key.
-    ///
-    /// # Errors
-    /// When the operating system gives no random bytes.
-    pub fn generate() -> Result<String, KeyError> {
-        use std::fmt::Write as _;
-        Ok(random_key()?.iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").expect("writing to a string does not fail");
-            text
-        }))
-    }
-}
-
-fn parse_hex(text: &str) -> Option<Zeroizing<[u8; 32]>> {
-    if text.len() != 64 || !text.is_ascii() {
-        return None;
-    }
-    let mut key = Zeroizing::new([0; 32]);
-    for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    }
-    Some(key)
-}
-
-impl KeyService for FileKeyService {
-    fn wrap<'a>(
-        &'a self,
-        key: &'a [u8; 32],
-        context: &'a [u8],
-    ) -> BoxFuture<'a, Result<Vec<u8>, KeyError>> {
-        Box::pin(async move {
-            let mut nonce = [0; 24];
-            getrandom::fill(&mut nonce).map_err(|_| KeyError::NoRandomness)?;
-            let ciphertext = XChaCha20Poly1305::new((&*self.master).into())
-                .encrypt(
-                    &XNonce::from(nonce),
-                    Payload {
-                        msg: key,
-                        aad: context,
-                    },
-                )
-                .map_err(|_| KeyError::Unwrap)?;
-            Ok([nonce.as_slice(), &ciphertext].concat())
-        })
-    }
-
-    fn unwrap<'a>(
-        &'a self,
-        wrapped: &'a [u8],
-        context: &'a [u8],
-    ) -> BoxFuture<'a, Result<Zeroizing<[u8; 32]>, KeyError>> {
-        Box::pin(async move {
-            let (nonce, ciphertext) = wrapped.split_at_checked(24).ok_or(KeyError::Unwrap)?;
-            let nonce = XNonce::try_from(nonce).map_err(|_| KeyError::Unwrap)?;
-            let plain = XChaCha20Poly1305::new((&*self.master).into())
-                .decrypt(
-                    &nonce,
-                    Payload {
-                        msg: ciphertext,
-                        aad: context,
-                    },
-                )
-                .map(Zeroizing::new)
-                .map_err(|_| KeyError::Unwrap)?;
-            let key: [u8; 32] = plain.as_slice().try_into().map_err(|_| KeyError::Unwrap)?;
-            Ok(Zeroizing::new(key))
-        })
-    }
 }
 
 /// A data key that is to be stored with the first event that it seals.

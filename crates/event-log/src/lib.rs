@@ -46,7 +46,9 @@ pub use epoch::{Fork, History};
 pub use erasure::{Subject, Wiped, erase, note_wiped, wipe};
 pub use error::LogError;
 pub use event::{Append, NewEvent, StoredEvent, Stream, Write, Written};
-pub use keys::{FileKeyService, KeyError, KeyService, Keys, NewSubjectKey};
+pub use keys::{
+    FileKeyService, KeyError, KeyService, Keys, NewSubjectKey, NoKeys, Rewrapped, rewrap_keys,
+};
 pub use linger::Linger;
 pub use live::{Held, Live};
 pub use metrics::LogMetrics;

@@ -65,10 +65,14 @@ impl Maintained {
 /// When something that the configuration names cannot be had.
 pub async fn attach(name: ServiceName, config: &Config) -> Result<EventLog, GroundError> {
     let options = log_options(name, config);
-    Ok(EventLog::attach(name.as_str(), &options, Arc::new(keys(config)?)).await?)
+    Ok(EventLog::attach(name.as_str(), &options, Arc::new(master_keys(config)?)).await?)
 }
 
-fn keys(config: &Config) -> Result<FileKeyService, GroundError> {
+/// What wraps the data keys of all services.
+///
+/// # Errors
+/// When the configuration names no file of master keys, or one that cannot be used.
+pub fn master_keys(config: &Config) -> Result<FileKeyService, GroundError> {
     let master = config.keys.master_key_file.as_deref();
     Ok(FileKeyService::open(
         master.ok_or(GroundError::NoMasterKey)?,
@@ -98,7 +102,7 @@ impl Ground {
         migrator: Migrator,
     ) -> Result<Self, GroundError> {
         let secret = Secret::from_config(&config.auth)?;
-        let keys = Arc::new(keys(config)?);
+        let keys = Arc::new(master_keys(config)?);
         if config.database.migrate {
             migrate(name, config, migrator).await?;
         } else {

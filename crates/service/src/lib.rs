@@ -28,7 +28,7 @@ pub use command::Caller;
 pub use config::{Config, ServiceName};
 pub use deadline::Deadline;
 pub use erasures::Erasures;
-pub use ground::{Ground, GroundError, Maintained, attach, bus_options};
+pub use ground::{Ground, GroundError, Maintained, attach, bus_options, master_keys};
 pub use migration::migrate;
 pub use server::Server;
 pub use tasks::Tasks;

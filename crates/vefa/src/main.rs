@@ -5,6 +5,7 @@ mod doctor;
 mod events;
 mod health;
 mod import;
+mod keys;
 mod meter;
 mod migrate;
 mod projections;
@@ -74,6 +75,11 @@ enum Command {
         #[command(subcommand)]
         command: import::Command,
     },
+    /// The keys that seal what is personal.
+    Keys {
+        #[command(subcommand)]
+        command: keys::Command,
+    },
     /// Prints a token with which to call the services.
     Token(secrets::TokenArguments),
     /// Prints the version, and the commit that it was built from.
@@ -100,6 +106,7 @@ fn main() -> Result<()> {
         Command::Projections { command } => projections::run(&config()?, &command),
         Command::Events { command } => events::run(|| Ok(config()?), &command),
         Command::Import { command } => import::run(&config()?, &command),
+        Command::Keys { command } => keys::run(&config()?, &command),
         Command::Token(token) => secrets::print_token(&config()?, &token),
         Command::Version => {
             version::print();

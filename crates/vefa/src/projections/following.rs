@@ -3,10 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use event_log::{EventLog, KeyError, KeyService, LogOptions, Projection as _};
-use futures::future::{BoxFuture, ready};
+use event_log::{EventLog, LogOptions, NoKeys, Projection as _};
 use service::{Config, Maintained, ServiceName};
-use zeroize::Zeroizing;
 
 use super::maintained;
 
@@ -42,25 +40,4 @@ pub(crate) async fn following(config: &Config) -> Result<Vec<Following>> {
         log.close().await;
     }
     Ok(all)
-}
-
-/// Whoever lists projections reads nothing personal.
-struct NoKeys;
-
-impl KeyService for NoKeys {
-    fn wrap<'a>(
-        &'a self,
-        _: &'a [u8; 32],
-        _: &'a [u8],
-    ) -> BoxFuture<'a, Result<Vec<u8>, KeyError>> {
-        Box::pin(ready(Err(KeyError::Unwrap)))
-    }
-
-    fn unwrap<'a>(
-        &'a self,
-        _: &'a [u8],
-        _: &'a [u8],
-    ) -> BoxFuture<'a, Result<Zeroizing<[u8; 32]>, KeyError>> {
-        Box::pin(ready(Err(KeyError::Unwrap)))
-    }
 }

@@ -6,6 +6,7 @@ mod broken;
 mod crash;
 mod erasure;
 mod faults;
+mod keys;
 mod mergers;
 mod metrics;
 mod play;

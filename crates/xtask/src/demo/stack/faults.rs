@@ -1,5 +1,7 @@
 //! What only a test does to a stack: it kills, restarts, multiplies, and calls with tokens that are not the demo's.
 
+#[cfg(test)]
+use std::ffi::OsStr;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -147,6 +149,13 @@ impl Stack {
         let process = self.first(service)?;
         self.start_again(process, &[])?;
         self.ready().await
+    }
+
+    /// What the services' configuration says under a name of the environment.
+    pub(crate) fn setting(&self, name: &str) -> anyhow::Result<&OsStr> {
+        let found = self.environment.iter().find(|(known, _)| known == name);
+        let (_, value) = found.with_context(|| format!("{name} is not set"))?;
+        Ok(value)
     }
 
     /// A token for another tenant than the demo's, of this system.
