@@ -81,26 +81,39 @@ impl SubjectCipher {
         self.key.is_none()
     }
 
-    /// Opens a field of an event. An empty field is an empty text; a destroyed key gives `None`.
+    /// Opens a text of an event. An empty field is an empty text; a destroyed key gives `None`.
     ///
     /// # Errors
-    /// When the bytes were not sealed for this place.
+    /// When the bytes were not sealed for this place, or are no text.
     pub fn open(
         &self,
         event_id: Uuid,
         field: &'static str,
         sealed: &[u8],
     ) -> Result<Option<String>, SealError> {
+        let plain = self.open_field(event_id, field, sealed)?;
+        let text = plain.map(String::from_utf8).transpose();
+        text.map_err(|_| SealError::Broken { field })
+    }
+
+    /// Opens a field of an event. An empty field is empty; a destroyed key gives `None`.
+    ///
+    /// # Errors
+    /// When the bytes were not sealed for this place.
+    pub fn open_field(
+        &self,
+        event_id: Uuid,
+        field: &'static str,
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, SealError> {
         if sealed.is_empty() {
-            return Ok(Some(String::new()));
+            return Ok(Some(Vec::new()));
         }
         let Some(key) = &self.key else {
             return Ok(None);
         };
-        let broken = SealError::Broken { field };
         let plain = Self::decrypt(key, &self.aad(event_id, field), sealed);
-        let plain = plain.ok_or_else(|| broken.clone())?;
-        String::from_utf8(plain).map(Some).map_err(|_| broken)
+        plain.map(Some).ok_or(SealError::Broken { field })
     }
 
     /// Opens what [`SubjectCipher::seal_bytes`] sealed for this place; none when it was not, or when the key was destroyed.
@@ -121,11 +134,16 @@ impl SubjectCipher {
             .ok()
     }
 
-    fn seal(&self, event_id: Uuid, field: &'static str, plain: &str) -> Result<Vec<u8>, SealError> {
+    fn seal(
+        &self,
+        event_id: Uuid,
+        field: &'static str,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
         if plain.is_empty() {
             return Ok(Vec::new());
         }
-        self.seal_bytes(event_id, field, plain.as_bytes())
+        self.seal_bytes(event_id, field, plain)
     }
 
     /// Seals bytes for a place that is no field of an event.
@@ -182,6 +200,14 @@ impl<'a> Seal<'a> {
     /// # Errors
     /// When the subject's key was destroyed.
     pub fn text(&self, field: &'static str, plain: &str) -> Result<bytes::Bytes, SealError> {
+        self.field(field, plain.as_bytes())
+    }
+
+    /// Seals one field that is no text. Nothing stays nothing.
+    ///
+    /// # Errors
+    /// When the subject's key was destroyed.
+    pub fn field(&self, field: &'static str, plain: &[u8]) -> Result<bytes::Bytes, SealError> {
         self.cipher
             .seal(self.event_id, field, plain)
             .map(Into::into)

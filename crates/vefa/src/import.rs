@@ -26,8 +26,10 @@ use source::{Source, is_standard_input, open, parse_name};
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Registers a customer for each line of a file. Columns: kind (person or business; the only one that must be there), affiliation,
-    /// given_name, family_name, legal_name, locale, time_zone, country_code, email, phone, tckn, vkn, external:SYSTEM,
-    /// registered_time, customer_id.
+    /// given_name, family_name, legal_name, locale, time_zone, country_code, formal_address, preferred_name, birth_date (as 1990-05-17), gender
+    /// (female, male, other), income_band, occupation, sector, company_size (micro, small, medium, large), yearly_capacity (as 1250000 TRY, in
+    /// minor units), region_code, address_lines (separated by |), locality, administrative_area, postal_code, email, phone, tckn, vkn,
+    /// external:SYSTEM, registered_time, customer_id.
     ///
     /// Good lines are registered, bad ones written to FILE.rejected.jsonl: line, column, code, reason. Nobody is registered twice under one
     /// name: what was interrupted goes on when the same command is given again, and lines that were repaired in their place are

@@ -103,9 +103,9 @@ impl Projection for CustomerList {
         "customers.list"
     }
 
-    /// Version 2 came with the rows by which customers are found, version 3 with the claims that these follow from.
+    /// Version 2 came with the rows by which customers are found, version 3 with the claims that these follow from, version 4 with the whole of the profile.
     fn version(&self) -> i32 {
-        3
+        4
     }
 
     fn tables(&self) -> &'static [Table] {

@@ -3,13 +3,17 @@
 use contracts::customers::v1 as pb;
 
 use crate::domain::{
+    Name,
+    address::{Address, AddressType},
     consent::{Channel, LegalBasis, Purpose},
     erasure::ErasureReason,
     identifier::IdentifierType,
     lifecycle::Stage,
+    person::Gender,
     profile::{Affiliation, Kind},
     relation::RelationType,
     restriction::RestrictionReason,
+    trade::CompanySize,
 };
 
 pub(crate) fn kind(kind: Kind) -> pb::CustomerKind {
@@ -41,6 +45,79 @@ pub(crate) fn parse_affiliation(number: i32) -> Option<Affiliation> {
             Some(Affiliation::External)
         }
         pb::CustomerAffiliation::Internal => Some(Affiliation::Internal),
+    }
+}
+
+pub(crate) fn gender(gender: Gender) -> pb::Gender {
+    match gender {
+        Gender::Female => pb::Gender::Female,
+        Gender::Male => pb::Gender::Male,
+        Gender::Other => pb::Gender::Other,
+    }
+}
+
+pub(crate) fn parse_gender(number: i32) -> Option<Gender> {
+    match pb::Gender::try_from(number).ok()? {
+        pb::Gender::Unspecified => None,
+        pb::Gender::Female => Some(Gender::Female),
+        pb::Gender::Male => Some(Gender::Male),
+        pb::Gender::Other => Some(Gender::Other),
+    }
+}
+
+pub(crate) fn company_size(size: CompanySize) -> pb::CompanySize {
+    match size {
+        CompanySize::Micro => pb::CompanySize::Micro,
+        CompanySize::Small => pb::CompanySize::Small,
+        CompanySize::Medium => pb::CompanySize::Medium,
+        CompanySize::Large => pb::CompanySize::Large,
+    }
+}
+
+pub(crate) fn parse_company_size(number: i32) -> Option<CompanySize> {
+    match pb::CompanySize::try_from(number).ok()? {
+        pb::CompanySize::Unspecified => None,
+        pb::CompanySize::Micro => Some(CompanySize::Micro),
+        pb::CompanySize::Small => Some(CompanySize::Small),
+        pb::CompanySize::Medium => Some(CompanySize::Medium),
+        pb::CompanySize::Large => Some(CompanySize::Large),
+    }
+}
+
+pub(crate) fn address_type(type_: AddressType) -> pb::AddressType {
+    match type_ {
+        AddressType::Any => pb::AddressType::Unspecified,
+        AddressType::Home => pb::AddressType::Home,
+        AddressType::Work => pb::AddressType::Work,
+        AddressType::Billing => pb::AddressType::Billing,
+        AddressType::Delivery => pb::AddressType::Delivery,
+    }
+}
+
+pub(crate) fn parse_address_type(number: i32) -> Option<AddressType> {
+    match pb::AddressType::try_from(number).ok()? {
+        pb::AddressType::Unspecified => Some(AddressType::Any),
+        pb::AddressType::Home => Some(AddressType::Home),
+        pb::AddressType::Work => Some(AddressType::Work),
+        pb::AddressType::Billing => Some(AddressType::Billing),
+        pb::AddressType::Delivery => Some(AddressType::Delivery),
+    }
+}
+
+/// An address, in requests, answers and stored events alike.
+pub(crate) fn address(address: &Address) -> pb::PostalAddress {
+    let text = |name: &Option<Name>| name.as_ref().map_or("", Name::as_str).to_owned();
+    pb::PostalAddress {
+        r#type: address_type(address.type_).into(),
+        address_lines: address
+            .lines
+            .iter()
+            .map(|line| line.as_str().to_owned())
+            .collect(),
+        locality: text(&address.locality),
+        administrative_area: text(&address.administrative_area),
+        postal_code: text(&address.postal_code),
+        country_code: address.country.as_str().to_owned(),
     }
 }
 

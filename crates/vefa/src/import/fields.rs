@@ -2,8 +2,12 @@
 
 use std::fmt;
 
-use contracts::customers::v1::{
-    CustomerAffiliation, CustomerKind, Identifier, IdentifierType, Profile, RegisterCustomerRequest,
+use contracts::{
+    common::v1::Money,
+    customers::v1::{
+        CompanySize, CustomerAffiliation, CustomerKind, Gender, Identifier, IdentifierType,
+        PostalAddress, Profile, RegisterCustomerRequest,
+    },
 };
 use event_log::timestamp;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -11,8 +15,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use super::rejection::Rejection;
 
 /// For messages about columns that nobody knows.
-pub(super) const KNOWN: &str = "kind, affiliation, given_name, family_name, legal_name, locale, time_zone, country_code, email, phone, \
-     tckn, vkn, external:SYSTEM, registered_time, customer_id";
+pub(super) const KNOWN: &str = "kind, affiliation, given_name, family_name, legal_name, locale, time_zone, country_code, formal_address, \
+     preferred_name, birth_date, gender, income_band, occupation, sector, company_size, yearly_capacity, region_code, address_lines, locality, \
+     administrative_area, postal_code, email, phone, tckn, vkn, external:SYSTEM, registered_time, customer_id";
 
 const EXTERNAL: &str = "external:";
 
@@ -27,6 +32,20 @@ pub(super) enum Column {
     Locale,
     TimeZone,
     CountryCode,
+    FormalAddress,
+    PreferredName,
+    BirthDate,
+    Gender,
+    IncomeBand,
+    Occupation,
+    Sector,
+    CompanySize,
+    YearlyCapacity,
+    RegionCode,
+    AddressLines,
+    Locality,
+    AdministrativeArea,
+    PostalCode,
     Email,
     Phone,
     Tckn,
@@ -37,7 +56,7 @@ pub(super) enum Column {
     CustomerId,
 }
 
-const PLAIN: [(&str, Column); 14] = [
+const PLAIN: [(&str, Column); 28] = [
     ("kind", Column::Kind),
     ("affiliation", Column::Affiliation),
     ("given_name", Column::GivenName),
@@ -46,6 +65,20 @@ const PLAIN: [(&str, Column); 14] = [
     ("locale", Column::Locale),
     ("time_zone", Column::TimeZone),
     ("country_code", Column::CountryCode),
+    ("formal_address", Column::FormalAddress),
+    ("preferred_name", Column::PreferredName),
+    ("birth_date", Column::BirthDate),
+    ("gender", Column::Gender),
+    ("income_band", Column::IncomeBand),
+    ("occupation", Column::Occupation),
+    ("sector", Column::Sector),
+    ("company_size", Column::CompanySize),
+    ("yearly_capacity", Column::YearlyCapacity),
+    ("region_code", Column::RegionCode),
+    ("address_lines", Column::AddressLines),
+    ("locality", Column::Locality),
+    ("administrative_area", Column::AdministrativeArea),
+    ("postal_code", Column::PostalCode),
     ("email", Column::Email),
     ("phone", Column::Phone),
     ("tckn", Column::Tckn),
@@ -80,6 +113,20 @@ impl Column {
             | Self::Locale
             | Self::TimeZone
             | Self::CountryCode
+            | Self::FormalAddress
+            | Self::PreferredName
+            | Self::BirthDate
+            | Self::Gender
+            | Self::IncomeBand
+            | Self::Occupation
+            | Self::Sector
+            | Self::CompanySize
+            | Self::YearlyCapacity
+            | Self::RegionCode
+            | Self::AddressLines
+            | Self::Locality
+            | Self::AdministrativeArea
+            | Self::PostalCode
             | Self::RegisteredTime
             | Self::CustomerId => None,
         }
@@ -129,6 +176,29 @@ impl Registration {
                 Column::Locale => profile.locale.clone_from(value),
                 Column::TimeZone => profile.time_zone.clone_from(value),
                 Column::CountryCode => profile.country_code.clone_from(value),
+                Column::FormalAddress => profile.formal_address.clone_from(value),
+                Column::PreferredName => profile.preferred_name.clone_from(value),
+                Column::BirthDate => profile.birth_date.clone_from(value),
+                Column::Gender => noted(gender(value).map(|gender| profile.set_gender(gender))),
+                Column::IncomeBand => profile.income_band.clone_from(value),
+                Column::Occupation => profile.occupation.clone_from(value),
+                Column::Sector => profile.sector.clone_from(value),
+                Column::CompanySize => {
+                    noted(company_size(value).map(|size| profile.set_company_size(size)));
+                }
+                Column::YearlyCapacity => noted(capacity(value).map(|capacity| {
+                    profile.yearly_capacity = Some(capacity);
+                })),
+                Column::RegionCode => profile.region_code.clone_from(value),
+                Column::AddressLines => {
+                    let lines = value.split('|').map(|line| line.trim().to_owned());
+                    address(&mut profile).address_lines = lines.collect();
+                }
+                Column::Locality => address(&mut profile).locality.clone_from(value),
+                Column::AdministrativeArea => {
+                    address(&mut profile).administrative_area.clone_from(value);
+                }
+                Column::PostalCode => address(&mut profile).postal_code.clone_from(value),
                 Column::Email
                 | Column::Phone
                 | Column::Tckn
@@ -144,6 +214,9 @@ impl Registration {
                     }
                 }
             }
+        }
+        for address in &mut profile.addresses {
+            address.country_code.clone_from(&profile.country_code);
         }
         request.profile = Some(profile);
         if wrong.is_empty() {
@@ -165,7 +238,11 @@ impl Registration {
         if let Some(column) = number.and_then(|number| self.identifiers.get(number)) {
             return column.to_string();
         }
-        path.strip_prefix("profile.").unwrap_or(path).to_owned()
+        let path = path.strip_prefix("profile.").unwrap_or(path);
+        let path = path.strip_prefix("addresses[0].").unwrap_or(path);
+        // Of one of several lines.
+        let column = path.split_once('[').map_or(path, |(column, _)| column);
+        column.to_owned()
     }
 }
 
@@ -183,6 +260,44 @@ fn affiliation(text: &str) -> Result<CustomerAffiliation, &'static str> {
         "internal" => Ok(CustomerAffiliation::Internal),
         _ => Err("must be external or internal"),
     }
+}
+
+fn gender(text: &str) -> Result<Gender, &'static str> {
+    match text.trim() {
+        "female" => Ok(Gender::Female),
+        "male" => Ok(Gender::Male),
+        "other" => Ok(Gender::Other),
+        _ => Err("must be female, male or other"),
+    }
+}
+
+fn company_size(text: &str) -> Result<CompanySize, &'static str> {
+    match text.trim() {
+        "micro" => Ok(CompanySize::Micro),
+        "small" => Ok(CompanySize::Small),
+        "medium" => Ok(CompanySize::Medium),
+        "large" => Ok(CompanySize::Large),
+        _ => Err("must be micro, small, medium or large"),
+    }
+}
+
+fn capacity(text: &str) -> Result<Money, &'static str> {
+    let read = || {
+        let (amount, currency) = text.trim().split_once(' ')?;
+        Some(Money {
+            currency_code: currency.trim().to_owned(),
+            amount_minor: amount.parse().ok()?,
+        })
+    };
+    read().ok_or("must be minor units and a currency, such as 1250000 TRY")
+}
+
+/// The one address of a line. It is in the customer's country.
+fn address(profile: &mut Profile) -> &mut PostalAddress {
+    if profile.addresses.is_empty() {
+        profile.addresses.push(PostalAddress::default());
+    }
+    &mut profile.addresses[0]
 }
 
 fn moment(text: &str) -> Result<OffsetDateTime, &'static str> {
@@ -227,10 +342,38 @@ mod tests {
             ("identifiers[0].value", "phone"),
             ("identifiers[1]", "external:erp"),
             ("profile.time_zone", "time_zone"),
+            ("profile.addresses[0].address_lines[2]", "address_lines"),
+            ("profile.addresses[0].country_code", "country_code"),
             ("profile", "profile"),
         ] {
             assert_eq!(registration.column_of(path), column);
         }
+    }
+
+    #[test]
+    fn an_address_is_put_together_from_its_columns() {
+        let line = fields(&[
+            ("postal_code", "34710"),
+            ("address_lines", "Moda Cad. 7 | Daire 3"),
+            ("country_code", "TR"),
+            ("yearly_capacity", "1250000 TRY"),
+            ("gender", "female"),
+        ]);
+        let registration = Registration::parse(&line).ok().unwrap();
+        let profile = registration.request.profile.unwrap();
+        let expected = PostalAddress {
+            address_lines: vec!["Moda Cad. 7".to_owned(), "Daire 3".to_owned()],
+            postal_code: "34710".to_owned(),
+            country_code: "TR".to_owned(),
+            ..PostalAddress::default()
+        };
+        assert_eq!(profile.addresses, [expected]);
+        assert_eq!(profile.gender(), Gender::Female);
+        let capacity = profile.yearly_capacity.unwrap();
+        assert_eq!(
+            (capacity.amount_minor, &*capacity.currency_code),
+            (1_250_000, "TRY")
+        );
     }
 
     #[test]
@@ -239,12 +382,22 @@ mod tests {
             ("kind", "cat"),
             ("affiliation", "inside"),
             ("registered_time", "yesterday"),
+            ("gender", "F"),
+            ("company_size", "huge"),
+            ("yearly_capacity", "much"),
         ]);
         let wrong = Registration::parse(&line).err().unwrap();
         let columns = wrong.iter().map(|one| one.column.as_str());
         assert_eq!(
             columns.collect::<Vec<_>>(),
-            ["kind", "affiliation", "registered_time"]
+            [
+                "kind",
+                "affiliation",
+                "registered_time",
+                "gender",
+                "company_size",
+                "yearly_capacity"
+            ]
         );
     }
 }

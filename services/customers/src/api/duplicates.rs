@@ -119,6 +119,8 @@ fn reason(reason: &Reason) -> pb::DuplicateReason {
         Compared::FamilyName => "profile.family_name",
         Compared::LegalName => "profile.legal_name",
         Compared::Country => "profile.country_code",
+        Compared::BirthDate => "profile.birth_date",
+        Compared::Addresses => "profile.addresses",
         Compared::Identifiers => "identifiers",
     };
     let agreement = match reason.agreement {

@@ -140,6 +140,36 @@ fn fields(customer: &Customer) -> Fields {
         add("profile.locale", &profile.locale);
         add("profile.time_zone", &profile.time_zone);
         add("profile.country_code", &profile.country_code);
+        add("profile.formal_address", &profile.formal_address);
+        add("profile.preferred_name", &profile.preferred_name);
+        add("profile.birth_date", &profile.birth_date);
+        if profile.gender != 0 {
+            add("profile.gender", profile.gender().as_str_name());
+        }
+        add("profile.income_band", &profile.income_band);
+        add("profile.occupation", &profile.occupation);
+        add("profile.sector", &profile.sector);
+        if profile.company_size != 0 {
+            add("profile.company_size", profile.company_size().as_str_name());
+        }
+        if let Some(capacity) = &profile.yearly_capacity {
+            let amount = capacity.amount_minor.to_string();
+            add("profile.yearly_capacity.amount_minor", &amount);
+            let currency = &capacity.currency_code;
+            add("profile.yearly_capacity.currency_code", currency);
+        }
+        add("profile.region_code", &profile.region_code);
+        for (number, address) in profile.addresses.iter().enumerate() {
+            let path = |field: &str| format!("profile.addresses[{number}].{field}");
+            add(&path("type"), address.r#type().as_str_name());
+            for (number, line) in address.address_lines.iter().enumerate() {
+                add(&path(&format!("address_lines[{number}]")), line);
+            }
+            add(&path("locality"), &address.locality);
+            add(&path("administrative_area"), &address.administrative_area);
+            add(&path("postal_code"), &address.postal_code);
+            add(&path("country_code"), &address.country_code);
+        }
     }
     if let Some(lifecycle) = &customer.lifecycle {
         add("lifecycle.stage", lifecycle.stage().as_str_name());

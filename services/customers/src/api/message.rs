@@ -1,18 +1,19 @@
 //! State as the API shows it.
 
-use contracts::customers::v1 as pb;
+use contracts::{common::v1::Money, customers::v1 as pb};
 use event_log::timestamp;
 
 use crate::{
     domain::{
         Customer, Label, Name,
+        address::Addresses,
         consent::{ConsentHistory, ConsentScope, Turn},
         customer::OwnedIdentifier,
         erasure::Erasure,
         identifier::{Identifier, IdentifierType},
         lifecycle::Lifecycle,
         office::Office,
-        place::{Country, Locale, TimeZone},
+        place::{Country, Locale, Region, TimeZone},
         profile::Profile,
         relation::Relation,
         restriction::Restriction,
@@ -164,6 +165,32 @@ fn profile(profile: &Profile) -> pb::Profile {
         locale: text(profile.locale.as_ref().map(Locale::as_str)),
         time_zone: text(profile.time_zone.as_ref().map(TimeZone::as_str)),
         country_code: text(profile.country.as_ref().map(Country::as_str)),
+        formal_address: text(profile.formal_address.as_ref().map(Name::as_str)),
+        preferred_name: text(profile.preferred_name.as_ref().map(Name::as_str)),
+        birth_date: profile
+            .birth_date
+            .map(|date| date.to_string())
+            .unwrap_or_default(),
+        gender: profile
+            .gender
+            .map_or(0, |gender| wire::gender(gender).into()),
+        income_band: text(profile.income_band.as_ref().map(Label::as_str)),
+        occupation: text(profile.occupation.as_ref().map(Name::as_str)),
+        sector: text(profile.sector.as_ref().map(Label::as_str)),
+        company_size: profile
+            .company_size
+            .map_or(0, |size| wire::company_size(size).into()),
+        yearly_capacity: profile.yearly_capacity.as_ref().map(|capacity| Money {
+            currency_code: capacity.currency_code().to_owned(),
+            amount_minor: capacity.amount_minor(),
+        }),
+        region_code: text(profile.region.as_ref().map(Region::as_str)),
+        addresses: profile
+            .addresses
+            .iter()
+            .flat_map(Addresses::as_slice)
+            .map(wire::address)
+            .collect(),
     }
 }
 

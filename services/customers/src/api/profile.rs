@@ -27,6 +27,7 @@ impl Api {
             &mut violations,
             request.profile.as_ref(),
             request.update_mask.as_ref(),
+            caller.now.date(),
         );
         let seen = parse::etag(&mut violations, &request.etag);
         let customer = parse::complete(violations, customer)?;

@@ -93,6 +93,7 @@ fn of_rejection(rejection: &CustomerRejection, customer: CustomerId) -> Status {
         CustomerRejection::Erased => erased(customer),
         CustomerRejection::ProcessingRestricted => forbidden("PROCESSING_RESTRICTED"),
         CustomerRejection::NameRequired(_) => forbidden("NAME_REQUIRED"),
+        CustomerRejection::FieldOfOtherKind { .. } => forbidden("FIELD_OF_OTHER_KIND"),
         CustomerRejection::NoConsent(_) => forbidden("NO_CONSENT"),
         CustomerRejection::InternalBusiness => forbidden("INTERNAL_BUSINESS"),
         CustomerRejection::OwnsItself => forbidden("OWNER_IS_CUSTOMER"),

@@ -112,7 +112,12 @@ fn registration(
     };
     let kind = parse::kind(&mut violations, request.kind);
     let affiliation = parse::affiliation(&mut violations, request.affiliation, kind);
-    let profile = parse::profile(&mut violations, request.profile.as_ref(), kind);
+    let profile = parse::profile(
+        &mut violations,
+        request.profile.as_ref(),
+        kind,
+        caller.now.date(),
+    );
     let at = parse::happened(
         &mut violations,
         "registered_time",

@@ -3,11 +3,11 @@
 mod life;
 mod mergers;
 mod privacy;
+mod profile;
 mod relations;
 mod snapshot;
 
 use aggregate::CustomerId;
-use bytes::Bytes;
 use contracts::customers::v1 as pb;
 use event_log::{
     DecodeError, Encoded, Seal, SealError, Snapshot, Stored, StoredEvent, SubjectCipher, timestamp,
@@ -17,16 +17,15 @@ use time::OffsetDateTime;
 use super::fields;
 use crate::{
     domain::{
-        Customer, Label, Name, Reference,
+        Customer, Label, Reference,
         consent::{ConsentScope, Grant},
-        customer::{CustomerEvent, OwnedIdentifier},
+        customer::{CustomerEvent, OwnedIdentifier, Registration},
         identifier::{ClaimId, Identifier},
-        place::{Country, Locale, TimeZone},
-        profile::{Affiliation, Change, Profile, ProfileChange},
     },
     wire,
 };
 use life::{lifecycle_stage_changed, owner_assigned, owner_released, team_assigned};
+pub(crate) use profile::{decode_details, encode_details};
 use relations::{descendant_added, relation_added, relation_ended};
 
 pub(super) const CUSTOMER_REGISTERED: &str = "vefa.customers.v1.CustomerRegistered";
@@ -50,10 +49,7 @@ pub(super) const PROCESSING_RESTRICTED: &str = "vefa.customers.v1.ProcessingRest
 pub(super) const RESTRICTION_LIFTED: &str = "vefa.customers.v1.RestrictionLifted";
 pub(super) const CUSTOMER_ERASED: &str = "vefa.customers.v1.CustomerErased";
 
-// Names of the sealed fields: a ciphertext opens only where it was sealed.
-const GIVEN_NAME: &str = "given_name";
-const FAMILY_NAME: &str = "family_name";
-const LEGAL_NAME: &str = "legal_name";
+/// Name of the sealed field: a ciphertext opens only where it was sealed.
 const VALUE: &str = "value";
 
 impl Stored for Customer {
@@ -66,8 +62,8 @@ impl Stored for Customer {
 
     fn decode(event: &StoredEvent, cipher: &SubjectCipher) -> Result<CustomerEvent, DecodeError> {
         match (event.type_.as_str(), event.schema_version) {
-            (CUSTOMER_REGISTERED, 1) => registered(event, cipher),
-            (PROFILE_UPDATED, 1) => profile_updated(event, cipher),
+            (CUSTOMER_REGISTERED, 1) => profile::read_registered(event, cipher),
+            (PROFILE_UPDATED, 1) => profile::read_updated(event, cipher),
             (IDENTIFIER_ADDED, 1) => identifier_added(event, cipher),
             (IDENTIFIER_REMOVED, 1) => mergers::identifier_removed(event),
             (CUSTOMER_MERGED, 1) => mergers::customer_merged(event),
@@ -143,40 +139,19 @@ fn encoded(
             profile,
             registered_at,
         } => {
-            let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
-            Encoded::v1(
-                CUSTOMER_REGISTERED,
-                &pb::CustomerRegistered {
-                    customer_id: customer.to_string(),
-                    kind: wire::kind(*kind).into(),
-                    given_name_sealed: sealed(seal, GIVEN_NAME, profile.given_name.as_ref())?,
-                    family_name_sealed: sealed(seal, FAMILY_NAME, profile.family_name.as_ref())?,
-                    legal_name_sealed: sealed(seal, LEGAL_NAME, profile.legal_name.as_ref())?,
-                    locale: text(profile.locale.as_ref().map(Locale::as_str)),
-                    time_zone: text(profile.time_zone.as_ref().map(TimeZone::as_str)),
-                    country_code: text(profile.country.as_ref().map(Country::as_str)),
-                    registered_time: Some(timestamp::to_proto(*registered_at)),
-                    affiliation: match affiliation {
-                        // As before there were internal ones.
-                        Affiliation::External => 0,
-                        Affiliation::Internal => wire::affiliation(*affiliation).into(),
-                    },
-                },
-            )
+            let registration = Registration {
+                customer: *customer,
+                kind: *kind,
+                affiliation: *affiliation,
+                registered_at: *registered_at,
+            };
+            let message = profile::registered(&registration, profile, seal)?;
+            Encoded::v1(CUSTOMER_REGISTERED, &message)
         }
-        CustomerEvent::ProfileUpdated { customer, change } => Encoded::v1(
-            PROFILE_UPDATED,
-            &pb::ProfileUpdated {
-                customer_id: customer.to_string(),
-                given_name_sealed: sealed_change(seal, GIVEN_NAME, &change.given_name)?,
-                family_name_sealed: sealed_change(seal, FAMILY_NAME, &change.family_name)?,
-                legal_name_sealed: sealed_change(seal, LEGAL_NAME, &change.legal_name)?,
-                locale: clear_change(&change.locale, Locale::as_str),
-                time_zone: clear_change(&change.time_zone, TimeZone::as_str),
-                country_code: clear_change(&change.country, Country::as_str),
-                original_customer_id: original_id(original),
-            },
-        ),
+        CustomerEvent::ProfileUpdated { customer, change } => {
+            let message = profile::updated(*customer, change, original, seal)?;
+            Encoded::v1(PROFILE_UPDATED, &message)
+        }
         CustomerEvent::IdentifierAdded {
             customer,
             identifier,
@@ -458,74 +433,6 @@ fn told_of(
     })
 }
 
-fn sealed(seal: &Seal<'_>, field: &'static str, name: Option<&Name>) -> Result<Bytes, SealError> {
-    seal.text(field, name.map_or("", Name::as_str))
-}
-
-fn sealed_change(
-    seal: &Seal<'_>,
-    field: &'static str,
-    change: &Change<Name>,
-) -> Result<Option<Bytes>, SealError> {
-    match change {
-        Change::Keep => Ok(None),
-        Change::Set(name) => sealed(seal, field, name.as_ref()).map(Some),
-    }
-}
-
-fn clear_change<T>(change: &Change<T>, as_str: impl FnOnce(&T) -> &str) -> Option<String> {
-    match change {
-        Change::Keep => None,
-        Change::Set(value) => Some(value.as_ref().map_or("", as_str).to_owned()),
-    }
-}
-
-fn registered(event: &StoredEvent, cipher: &SubjectCipher) -> Result<CustomerEvent, DecodeError> {
-    let message: pb::CustomerRegistered = event.message()?;
-    Ok(CustomerEvent::Registered {
-        customer: fields::customer(event, &message.customer_id)?,
-        kind: fields::known(event, "kind", wire::parse_kind(message.kind))?,
-        affiliation: fields::known(
-            event,
-            "affiliation",
-            wire::parse_affiliation(message.affiliation),
-        )?,
-        registered_at: fields::moment(event, "registered_time", message.registered_time.as_ref())?,
-        profile: Profile {
-            given_name: opened(event, cipher, GIVEN_NAME, &message.given_name_sealed)?,
-            family_name: opened(event, cipher, FAMILY_NAME, &message.family_name_sealed)?,
-            legal_name: opened(event, cipher, LEGAL_NAME, &message.legal_name_sealed)?,
-            locale: fields::optional(message.locale, Locale::from_stored),
-            time_zone: fields::optional(message.time_zone, TimeZone::from_stored),
-            country: fields::optional(message.country_code, Country::from_stored),
-        },
-    })
-}
-
-fn profile_updated(
-    event: &StoredEvent,
-    cipher: &SubjectCipher,
-) -> Result<CustomerEvent, DecodeError> {
-    let mut message: pb::ProfileUpdated = event.message()?;
-    let original = std::mem::take(&mut message.original_customer_id);
-    let name = |field, sealed: &Option<Bytes>| match sealed {
-        None => Ok(Change::Keep),
-        Some(sealed) => opened(event, cipher, field, sealed).map(Change::Set),
-    };
-    let told = CustomerEvent::ProfileUpdated {
-        customer: fields::customer(event, &message.customer_id)?,
-        change: ProfileChange {
-            given_name: name(GIVEN_NAME, &message.given_name_sealed)?,
-            family_name: name(FAMILY_NAME, &message.family_name_sealed)?,
-            legal_name: name(LEGAL_NAME, &message.legal_name_sealed)?,
-            locale: change_of(message.locale, Locale::from_stored),
-            time_zone: change_of(message.time_zone, TimeZone::from_stored),
-            country: change_of(message.country_code, Country::from_stored),
-        },
-    };
-    told_of(event, &original, told)
-}
-
 fn identifier_added(
     event: &StoredEvent,
     cipher: &SubjectCipher,
@@ -586,22 +493,4 @@ fn scope(event: &StoredEvent, channel: i32, purpose: i32) -> Result<ConsentScope
         channel: fields::known(event, "channel", wire::parse_channel(channel))?,
         purpose: fields::known(event, "purpose", wire::parse_purpose(purpose))?,
     })
-}
-
-/// A name that was sealed. One whose key was destroyed is missing, as is one that was never given.
-fn opened(
-    event: &StoredEvent,
-    cipher: &SubjectCipher,
-    field: &'static str,
-    sealed: &[u8],
-) -> Result<Option<Name>, DecodeError> {
-    let text = cipher.open(event.event_id, field, sealed)?;
-    Ok(text.and_then(|text| fields::optional(text, Name::from_stored)))
-}
-
-fn change_of<T>(text: Option<String>, from_stored: impl FnOnce(String) -> T) -> Change<T> {
-    match text {
-        None => Change::Keep,
-        Some(text) => Change::Set(fields::optional(text, from_stored)),
-    }
 }

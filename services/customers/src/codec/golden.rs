@@ -18,11 +18,12 @@ use super::{
         CUSTOMER_REGISTERED, CUSTOMER_SEPARATED, CUSTOMER_UNMERGED, DESCENDANT_ADDED,
         IDENTIFIER_ADDED, IDENTIFIER_REMOVED, LIFECYCLE_STAGE_CHANGED, OWNER_ASSIGNED,
         OWNER_RELEASED, PROCESSING_RESTRICTED, PROFILE_UPDATED, RELATION_ADDED, RELATION_ENDED,
-        RESTRICTION_LIFTED, TEAM_ASSIGNED,
+        RESTRICTION_LIFTED, TEAM_ASSIGNED, decode_details, encode_details,
     },
 };
 use crate::domain::{
     Customer, IdentifierClaim, Label, Name, Reference,
+    address::{Address, AddressType, Addresses},
     claim::ClaimEvent,
     consent::{Channel, ConsentScope, Grant, LegalBasis, Purpose},
     customer::{CustomerEvent, OwnedIdentifier},
@@ -31,10 +32,12 @@ use crate::domain::{
     lifecycle::{Lifecycle, Stage},
     merger::Absorbed,
     office::Owner,
-    place::{Country, Locale, TimeZone},
+    person::{BirthDate, Gender},
+    place::{Country, Locale, Region, TimeZone},
     profile::{Affiliation, Change, Kind, Profile, ProfileChange},
     relation::{Period, Relation, RelationId, RelationType},
     restriction::RestrictionReason,
+    trade::{Capacity, CompanySize},
 };
 
 const CUSTOMER: CustomerId = CustomerId(Uuid::from_u128(0xC));
@@ -70,8 +73,68 @@ fn registered() -> CustomerEvent {
             locale: Some(Locale::parse("tr-TR").unwrap()),
             time_zone: Some(TimeZone::parse("Europe/Istanbul").unwrap()),
             country: Some(Country::parse("TR").unwrap()),
+            ..Profile::default()
         },
         registered_at: AT,
+    }
+}
+
+/// Of every field that a profile has beyond those of the first version.
+fn details() -> Profile {
+    let address = Address {
+        type_: AddressType::Home,
+        lines: ["Moda Cad. 7", "Daire 3"]
+            .map(|line| name(line).unwrap())
+            .to_vec(),
+        locality: name("Kadıköy"),
+        administrative_area: name("İstanbul"),
+        postal_code: name("34710"),
+        country: Country::parse("TR").unwrap(),
+    };
+    Profile {
+        formal_address: name("Sayın Yılmaz"),
+        preferred_name: name("Ayşe Abla"),
+        birth_date: BirthDate::from_stored("1990-05-17"),
+        gender: Some(Gender::Female),
+        income_band: Some(label("upper")),
+        occupation: name("mimar"),
+        sector: Some(label("F41")),
+        company_size: Some(CompanySize::Small),
+        yearly_capacity: Some(Capacity::new("TRY", 1_250_000).unwrap()),
+        region: Some(Region::parse("TR-34").unwrap()),
+        addresses: Addresses::of(vec![address]),
+        ..Profile::default()
+    }
+}
+
+/// What of [`details`] must not be readable.
+const HIDDEN: [&str; 5] = ["Sayın", "Abla", "1990", "mimar", "Moda"];
+
+fn registered_in_detail() -> CustomerEvent {
+    CustomerEvent::Registered {
+        customer: CUSTOMER,
+        kind: Kind::Person,
+        affiliation: Affiliation::Internal,
+        profile: Profile {
+            given_name: name("Ayşe"),
+            ..details()
+        },
+        registered_at: AT,
+    }
+}
+
+fn updated_in_detail() -> CustomerEvent {
+    CustomerEvent::ProfileUpdated {
+        customer: CUSTOMER,
+        change: ProfileChange::between(&Profile::default(), &details()),
+    }
+}
+
+/// Every one of these fields is cleared.
+fn cleared() -> CustomerEvent {
+    CustomerEvent::ProfileUpdated {
+        customer: CUSTOMER,
+        change: ProfileChange::between(&details(), &Profile::default()),
     }
 }
 
@@ -134,6 +197,55 @@ fn customer_registered_v1() {
 fn profile_updated_v1() {
     let golden = include_bytes!("../../tests/golden/profile_updated.v1.bin");
     is_golden_sealed::<Customer>(&updated(), PROFILE_UPDATED, golden, &["Ayşegül"]);
+}
+
+#[test]
+fn further_fields_of_a_profile_v1() {
+    let golden = include_bytes!("../../tests/golden_details/customer_registered.v1.bin");
+    is_golden_sealed::<Customer>(
+        &registered_in_detail(),
+        CUSTOMER_REGISTERED,
+        golden,
+        &HIDDEN,
+    );
+    let golden = include_bytes!("../../tests/golden_details/profile_updated.v1.bin");
+    is_golden_sealed::<Customer>(&updated_in_detail(), PROFILE_UPDATED, golden, &HIDDEN);
+    let golden = include_bytes!("../../tests/golden_details/profile_cleared.v1.bin");
+    is_golden::<Customer>(&cleared(), PROFILE_UPDATED, golden);
+}
+
+#[test]
+fn a_destroyed_key_takes_what_is_personal_of_the_further_fields() {
+    let golden = include_bytes!("../../tests/golden_details/customer_registered.v1.bin");
+    let nobody = SubjectCipher::none(&tenant());
+    let told = Customer::decode(&stored(CUSTOMER_REGISTERED, 1, golden), &nobody).unwrap();
+    let expected = Profile {
+        formal_address: None,
+        preferred_name: None,
+        birth_date: None,
+        occupation: None,
+        addresses: None,
+        ..details()
+    };
+    assert_eq!(*Customer::fold([&told]).profile(), expected);
+}
+
+#[test]
+fn what_a_list_keeps_in_clear_comes_back() {
+    let mut profile = Profile {
+        given_name: name("Ayşe"),
+        ..Profile::default()
+    };
+    let whole = Profile {
+        given_name: name("Ayşe"),
+        ..details()
+    };
+    decode_details(&encode_details(&whole), &mut profile).unwrap();
+    assert_eq!(profile, whole);
+    assert!(encode_details(&Profile::default()).is_empty());
+    let unknown_gender = [0x20, 9];
+    let error = decode_details(&unknown_gender, &mut profile).unwrap_err();
+    assert_eq!(error.to_string(), "gender of a kept profile cannot be read");
 }
 
 #[test]
@@ -497,6 +609,7 @@ fn a_customer_is_kept_as_ever() {
     let customer = Customer::fold([
         &registered(),
         &business,
+        &updated_in_detail(),
         &added(),
         &CustomerEvent::IdentifierAdded {
             customer: CUSTOMER,

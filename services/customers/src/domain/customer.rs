@@ -156,6 +156,8 @@ impl Customer {
         if command.affiliation == Affiliation::Internal && command.kind == Kind::Business {
             return Err(CustomerRejection::InternalBusiness);
         }
+        let given = ProfileChange::between(&Profile::default(), &command.profile);
+        fits(&given, command.kind)?;
         let mut events = vec![CustomerEvent::Registered {
             customer: command.customer,
             kind: command.kind,
@@ -192,6 +194,7 @@ impl Customer {
         if change.is_empty() {
             return Ok(Vec::new());
         }
+        fits(&change, kind)?;
         let mut profile = self.profile.clone();
         change.apply(&mut profile);
         if !profile.names(kind) {
@@ -435,6 +438,14 @@ impl Customer {
                 }
             }
         }
+    }
+}
+
+/// Whether all that gets a value is what a customer of this kind can have.
+fn fits(change: &ProfileChange, kind: Kind) -> Result<(), CustomerRejection> {
+    match change.of_other_kind(kind) {
+        Some(field) => Err(CustomerRejection::FieldOfOtherKind { field, kind }),
+        None => Ok(()),
     }
 }
 

@@ -24,6 +24,9 @@ pub(crate) enum InvalidPlace {
     /// No language.
     #[error("must be a BCP 47 language tag, such as tr-TR")]
     Locale,
+    /// No region.
+    #[error("must be an ISO 3166-2 code of a region, such as TR-34")]
+    Region,
 }
 
 macro_rules! place {
@@ -59,6 +62,10 @@ place!(
 place!(
     /// A language, with script, region and extensions where given: BCP 47.
     Locale
+);
+place!(
+    /// A region of a country: ISO 3166-2, in capitals.
+    Region
 );
 
 impl Country {
@@ -103,6 +110,25 @@ impl Locale {
         icu_locale_core::Locale::normalize(text)
             .map(|tag| Self(tag.into_owned()))
             .map_err(|_| InvalidPlace::Locale)
+    }
+}
+
+impl Region {
+    /// Parses a code, in either case: a country and one to three letters or digits. Which of them the standard assigns is not checked, since it does so several
+    /// times a year.
+    ///
+    /// # Errors
+    /// When it has not that form, or begins with no country.
+    pub(crate) fn parse(text: &str) -> Result<Self, InvalidPlace> {
+        let (country, part) = text.trim().split_once('-').ok_or(InvalidPlace::Region)?;
+        let country = Country::parse(country).map_err(|_| InvalidPlace::Region)?;
+        let is_part = (1..=3).contains(&part.len())
+            && part.bytes().all(|letter| letter.is_ascii_alphanumeric());
+        if is_part {
+            Ok(Self(format!("{}-{}", country.0, part.to_ascii_uppercase())))
+        } else {
+            Err(InvalidPlace::Region)
+        }
     }
 }
 
@@ -151,6 +177,22 @@ mod tests {
             &"a-".repeat(40),
         ] {
             assert_eq!(Locale::parse(text), Err(InvalidPlace::Locale), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn knows_regions_by_their_form() {
+        for (text, code) in [
+            ("TR-34", "TR-34"),
+            (" gb-lnd ", "GB-LND"),
+            ("de-by", "DE-BY"),
+        ] {
+            assert_eq!(Region::parse(text).unwrap().as_str(), code);
+        }
+        for text in [
+            "", "TR", "34", "TR-", "TR-3434", "XX-34", "TR-Ü", "TR-3 4", "TR-34-1",
+        ] {
+            assert_eq!(Region::parse(text), Err(InvalidPlace::Region), "{text:?}");
         }
     }
 }

@@ -1,8 +1,11 @@
 //! What is known of a customer, and changes of it.
 
 use super::{
-    Name,
-    place::{Country, Locale, TimeZone},
+    Label, Name,
+    address::Addresses,
+    person::{BirthDate, Gender},
+    place::{Country, Locale, Region, TimeZone},
+    trade::{Capacity, CompanySize},
 };
 
 /// What a customer is.
@@ -24,22 +27,135 @@ pub(crate) enum Affiliation {
     Internal,
 }
 
-/// What is known of a customer. What is not known, was cleared or was erased is absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Profile {
-    /// Given name of a person.
-    pub(crate) given_name: Option<Name>,
-    /// Family name of a person.
-    pub(crate) family_name: Option<Name>,
-    /// Registered name of a business.
-    pub(crate) legal_name: Option<Name>,
-    /// Language.
-    pub(crate) locale: Option<Locale>,
-    /// Time zone.
-    pub(crate) time_zone: Option<TimeZone>,
-    /// Country.
-    pub(crate) country: Option<Country>,
+/// The fields of a profile: one list for what is known, for changes of it, and for masks. Each has its name in the API.
+macro_rules! profile {
+    ($($(#[doc = $doc:literal])* $field:ident: $type:ty = $path:literal,)*) => {
+        /// What is known of a customer. What is not known, was cleared or was erased is absent.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub(crate) struct Profile {
+            $($(#[doc = $doc])* pub(crate) $field: Option<$type>,)*
+        }
+
+        /// Changes of a profile, field by field.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub(crate) struct ProfileChange {
+            $($(#[doc = $doc])* pub(crate) $field: Change<$type>,)*
+        }
+
+        /// Fields of a profile.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub(crate) struct ProfileFields {
+            $($(#[doc = $doc])* pub(crate) $field: bool,)*
+        }
+
+        impl ProfileChange {
+            /// Changes `profile`.
+            pub(crate) fn apply(&self, profile: &mut Profile) {
+                $(self.$field.apply(&mut profile.$field);)*
+            }
+
+            /// Field by field this change, or where it keeps a field, the other one.
+            #[must_use]
+            pub(crate) fn or(&self, other: &Self) -> Self {
+                Self { $($field: self.$field.or(&other.$field),)* }
+            }
+
+            /// This change but for the fields that another one sets.
+            #[must_use]
+            pub(crate) fn without(&self, other: &Self) -> Self {
+                Self { $($field: self.$field.without(&other.$field),)* }
+            }
+
+            /// This change but for what another one says just so.
+            #[must_use]
+            pub(crate) fn besides(&self, other: &Self) -> Self {
+                Self { $($field: self.$field.besides(&other.$field),)* }
+            }
+
+            /// The change that makes one profile another.
+            #[must_use]
+            pub(crate) fn between(from: &Profile, to: &Profile) -> Self {
+                Self { $($field: Change::to(&from.$field, &to.$field),)* }
+            }
+
+            /// What of it would change `profile`.
+            #[must_use]
+            pub(crate) fn against(&self, profile: &Profile) -> Self {
+                Self { $($field: self.$field.against(&profile.$field),)* }
+            }
+
+            /// Which fields get a value, in the order of the list.
+            pub(crate) fn given(&self) -> impl Iterator<Item = &'static str> {
+                [$((matches!(self.$field, Change::Set(Some(_))), $path),)*]
+                    .into_iter()
+                    .filter_map(|(given, path)| given.then_some(path))
+            }
+        }
+
+        impl ProfileFields {
+            /// Every field by its name.
+            pub(crate) const PATHS: &[&str] = &[$($path,)*];
+
+            /// Adds the field of this name; false when there is none.
+            #[must_use]
+            pub(crate) fn add(&mut self, path: &str) -> bool {
+                match path {
+                    $($path => self.$field = true,)*
+                    _ => return false,
+                }
+                true
+            }
+
+            /// What one profile gets of another: these fields, and what it lacks.
+            #[must_use]
+            pub(crate) fn taken(self, into: &Profile, from: &Profile) -> ProfileChange {
+                ProfileChange { $($field: Change::taken(self.$field, &into.$field, &from.$field),)* }
+            }
+        }
+    };
 }
+
+profile! {
+    /// Given name of a person.
+    given_name: Name = "given_name",
+    /// Family name of a person.
+    family_name: Name = "family_name",
+    /// Registered name of a business.
+    legal_name: Name = "legal_name",
+    /// Language.
+    locale: Locale = "locale",
+    /// Time zone.
+    time_zone: TimeZone = "time_zone",
+    /// Country.
+    country: Country = "country_code",
+    /// How the customer is addressed formally.
+    formal_address: Name = "formal_address",
+    /// How the customer wants to be called.
+    preferred_name: Name = "preferred_name",
+    /// Date of birth of a person.
+    birth_date: BirthDate = "birth_date",
+    /// Gender of a person.
+    gender: Gender = "gender",
+    /// Income band of a person.
+    income_band: Label = "income_band",
+    /// What a person does for a living.
+    occupation: Name = "occupation",
+    /// Sector in which the customer works.
+    sector: Label = "sector",
+    /// How large a business is.
+    company_size: CompanySize = "company_size",
+    /// What the customer can spend in a year.
+    yearly_capacity: Capacity = "yearly_capacity",
+    /// Region within the country.
+    region: Region = "region_code",
+    /// Where letters and goods reach the customer.
+    addresses: Addresses = "addresses",
+}
+
+/// Fields that only a person has.
+const OF_PERSONS: [&str; 4] = ["birth_date", "gender", "income_band", "occupation"];
+/// Fields that only a business has.
+const OF_BUSINESSES: [&str; 1] = ["company_size"];
 
 impl Profile {
     /// Whether it has the name that the kind asks for: a given or a family name, or a legal name.
@@ -49,6 +165,43 @@ impl Profile {
             Kind::Person => self.given_name.is_some() || self.family_name.is_some(),
             Kind::Business => self.legal_name.is_some(),
         }
+    }
+}
+
+impl ProfileChange {
+    /// Whether every field stays as it is.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether a name by which the customer is found changes.
+    #[must_use]
+    pub(crate) fn renames(&self) -> bool {
+        [&self.given_name, &self.family_name, &self.legal_name]
+            .into_iter()
+            .any(|name| *name != Change::default())
+    }
+
+    /// This change but for what it says of the names that a kind asks for.
+    #[must_use]
+    pub(crate) fn without_names(self) -> Self {
+        Self {
+            given_name: Change::Keep,
+            family_name: Change::Keep,
+            legal_name: Change::Keep,
+            ..self
+        }
+    }
+
+    /// A field that gets a value though only the other kind of customer has it.
+    #[must_use]
+    pub(crate) fn of_other_kind(&self, kind: Kind) -> Option<&'static str> {
+        let others: &[&str] = match kind {
+            Kind::Person => &OF_BUSINESSES,
+            Kind::Business => &OF_PERSONS,
+        };
+        self.given().find(|path| others.contains(path))
     }
 }
 
@@ -111,166 +264,13 @@ impl<T: Clone + PartialEq> Change<T> {
             Self::Set(_) | Self::Keep => Self::Keep,
         }
     }
-}
 
-/// Changes of a profile, field by field.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ProfileChange {
-    /// Given name.
-    pub(crate) given_name: Change<Name>,
-    /// Family name.
-    pub(crate) family_name: Change<Name>,
-    /// Legal name.
-    pub(crate) legal_name: Change<Name>,
-    /// Language.
-    pub(crate) locale: Change<Locale>,
-    /// Time zone.
-    pub(crate) time_zone: Change<TimeZone>,
-    /// Country.
-    pub(crate) country: Change<Country>,
-}
-
-impl ProfileChange {
-    /// Whether every field stays as it is.
-    #[must_use]
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
-    /// Whether a name changes.
-    #[must_use]
-    pub(crate) fn renames(&self) -> bool {
-        [&self.given_name, &self.family_name, &self.legal_name]
-            .into_iter()
-            .any(|name| *name != Change::default())
-    }
-
-    /// Changes `profile`.
-    pub(crate) fn apply(&self, profile: &mut Profile) {
-        self.given_name.apply(&mut profile.given_name);
-        self.family_name.apply(&mut profile.family_name);
-        self.legal_name.apply(&mut profile.legal_name);
-        self.locale.apply(&mut profile.locale);
-        self.time_zone.apply(&mut profile.time_zone);
-        self.country.apply(&mut profile.country);
-    }
-
-    /// Field by field this change, or where it keeps a field, the other one.
-    #[must_use]
-    pub(crate) fn or(&self, other: &Self) -> Self {
-        Self {
-            given_name: self.given_name.or(&other.given_name),
-            family_name: self.family_name.or(&other.family_name),
-            legal_name: self.legal_name.or(&other.legal_name),
-            locale: self.locale.or(&other.locale),
-            time_zone: self.time_zone.or(&other.time_zone),
-            country: self.country.or(&other.country),
-        }
-    }
-
-    /// This change but for the fields that another one sets.
-    #[must_use]
-    pub(crate) fn without(&self, other: &Self) -> Self {
-        Self {
-            given_name: self.given_name.without(&other.given_name),
-            family_name: self.family_name.without(&other.family_name),
-            legal_name: self.legal_name.without(&other.legal_name),
-            locale: self.locale.without(&other.locale),
-            time_zone: self.time_zone.without(&other.time_zone),
-            country: self.country.without(&other.country),
-        }
-    }
-
-    /// This change but for what another one says just so.
-    #[must_use]
-    pub(crate) fn besides(&self, other: &Self) -> Self {
-        Self {
-            given_name: self.given_name.besides(&other.given_name),
-            family_name: self.family_name.besides(&other.family_name),
-            legal_name: self.legal_name.besides(&other.legal_name),
-            locale: self.locale.besides(&other.locale),
-            time_zone: self.time_zone.besides(&other.time_zone),
-            country: self.country.besides(&other.country),
-        }
-    }
-
-    /// This change but for what it says of names.
-    #[must_use]
-    pub(crate) fn without_names(self) -> Self {
-        Self {
-            given_name: Change::Keep,
-            family_name: Change::Keep,
-            legal_name: Change::Keep,
-            ..self
-        }
-    }
-
-    /// The change that makes one profile another.
-    #[must_use]
-    pub(crate) fn between(from: &Profile, to: &Profile) -> Self {
-        Self {
-            given_name: Change::to(&from.given_name, &to.given_name),
-            family_name: Change::to(&from.family_name, &to.family_name),
-            legal_name: Change::to(&from.legal_name, &to.legal_name),
-            locale: Change::to(&from.locale, &to.locale),
-            time_zone: Change::to(&from.time_zone, &to.time_zone),
-            country: Change::to(&from.country, &to.country),
-        }
-    }
-
-    /// What of it would change `profile`.
-    #[must_use]
-    pub(crate) fn against(&self, profile: &Profile) -> Self {
-        Self {
-            given_name: self.given_name.against(&profile.given_name),
-            family_name: self.family_name.against(&profile.family_name),
-            legal_name: self.legal_name.against(&profile.legal_name),
-            locale: self.locale.against(&profile.locale),
-            time_zone: self.time_zone.against(&profile.time_zone),
-            country: self.country.against(&profile.country),
-        }
-    }
-}
-
-/// Fields of a profile.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct ProfileFields {
-    /// Given name.
-    pub(crate) given_name: bool,
-    /// Family name.
-    pub(crate) family_name: bool,
-    /// Legal name.
-    pub(crate) legal_name: bool,
-    /// Language.
-    pub(crate) locale: bool,
-    /// Time zone.
-    pub(crate) time_zone: bool,
-    /// Country.
-    pub(crate) country: bool,
-}
-
-impl ProfileFields {
-    /// What one profile gets of another: these fields, and what it lacks.
-    #[must_use]
-    pub(crate) fn taken(self, into: &Profile, from: &Profile) -> ProfileChange {
-        fn taken<T: Clone + PartialEq>(
-            named: bool,
-            into: &Option<T>,
-            from: &Option<T>,
-        ) -> Change<T> {
-            if from.is_some() && from != into && (named || into.is_none()) {
-                Change::Set(from.clone())
-            } else {
-                Change::Keep
-            }
-        }
-        ProfileChange {
-            given_name: taken(self.given_name, &into.given_name, &from.given_name),
-            family_name: taken(self.family_name, &into.family_name, &from.family_name),
-            legal_name: taken(self.legal_name, &into.legal_name, &from.legal_name),
-            locale: taken(self.locale, &into.locale, &from.locale),
-            time_zone: taken(self.time_zone, &into.time_zone, &from.time_zone),
-            country: taken(self.country, &into.country, &from.country),
+    /// What a field gets of another: its value, where it has another one, and the field is named or lacks one.
+    fn taken(named: bool, into: &Option<T>, from: &Option<T>) -> Self {
+        if from.is_some() && from != into && (named || into.is_none()) {
+            Self::Set(from.clone())
+        } else {
+            Self::Keep
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which customers of the list are wanted: checked conditions over its columns, and their SQL.
 
 use sqlx::{Postgres, QueryBuilder};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 /// A column that a condition may name.
@@ -20,6 +20,12 @@ pub(crate) enum Column {
     Locale,
     TimeZone,
     RegisteredAt,
+    BirthDate,
+    Gender,
+    IncomeBand,
+    Sector,
+    CompanySize,
+    Region,
 }
 
 impl Column {
@@ -38,6 +44,12 @@ impl Column {
             Self::Locale => "locale",
             Self::TimeZone => "time_zone",
             Self::RegisteredAt => "registered_at",
+            Self::BirthDate => "birth_date",
+            Self::Gender => "gender",
+            Self::IncomeBand => "income_band",
+            Self::Sector => "sector",
+            Self::CompanySize => "company_size",
+            Self::Region => "region_code",
         }
     }
 }
@@ -50,6 +62,7 @@ pub(crate) enum Value {
     Text(String),
     Id(Uuid),
     Moment(OffsetDateTime),
+    Date(Date),
 }
 
 /// How to compare.
@@ -99,6 +112,7 @@ impl Condition {
                     Value::Text(text) => sql.push_bind(text.clone()),
                     Value::Id(id) => sql.push_bind(*id),
                     Value::Moment(moment) => sql.push_bind(*moment),
+                    Value::Date(date) => sql.push_bind(*date),
                 };
                 sql.push(")");
             }

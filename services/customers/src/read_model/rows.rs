@@ -4,16 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aggregate::{CustomerId, Partition, TenantId};
 use sqlx::{PgConnection, PgPool, Postgres, QueryBuilder, Row as _, postgres::PgRow};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use super::{Key, ListedCustomer};
 use crate::{
+    codec::{decode_details, encode_details},
     domain::{
         Label, Name,
         lifecycle::Lifecycle,
         office::{Office, Owner},
-        place::{Country, Locale, TimeZone},
+        person::BirthDate,
+        place::{Country, Locale, Region, TimeZone},
         profile::Profile,
     },
     wire,
@@ -22,7 +24,7 @@ use crate::{
 /// What is read of a row, which the statement calls `list`.
 pub(super) const COLUMNS: &str = "list.customer_id, list.kind, list.given_name, list.family_name, list.legal_name, list.locale, \
     list.time_zone, list.country_code, list.registered_at, list.version, list.affiliation, list.stage, list.stage_reason, \
-    list.stage_since, list.owner_id, list.owner_role, list.owner_since, list.team, list.team_since, list.erased_at, list.survivor_id";
+    list.stage_since, list.owner_id, list.owner_role, list.owner_since, list.team, list.team_since, list.erased_at, list.survivor_id, list.details";
 
 /// The rows of some customers of a tenant, as far as they have one, in no order.
 pub(crate) async fn some(
@@ -63,7 +65,7 @@ pub(super) async fn load(
     let rows = sqlx::query(
         "select tenant, customer_id, kind, given_name, family_name, legal_name, locale, time_zone, country_code, registered_at,
             version, affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since, team, team_since, erased_at,
-            survivor_id
+            survivor_id, details
          from unnest($1::smallint[], $2::text[], $3::uuid[]) as wanted (partition, tenant, customer_id)
          join customer_list using (partition, tenant, customer_id)",
     )
@@ -107,6 +109,13 @@ struct Columns<'a> {
     team_since: Vec<Option<OffsetDateTime>>,
     erased_at: Vec<Option<OffsetDateTime>>,
     survivor_id: Vec<Option<Uuid>>,
+    details: Vec<Vec<u8>>,
+    birth_date: Vec<Option<Date>>,
+    gender: Vec<Option<i16>>,
+    income_band: Vec<Option<&'a str>>,
+    sector: Vec<Option<&'a str>>,
+    company_size: Vec<Option<i16>>,
+    region_code: Vec<Option<&'a str>>,
 }
 
 impl<'a> Columns<'a> {
@@ -147,6 +156,21 @@ impl<'a> Columns<'a> {
         self.erased_at.push(listed.erased_at);
         self.survivor_id
             .push(listed.survivor.map(|survivor| survivor.0));
+        self.details.push(encode_details(profile));
+        self.birth_date
+            .push(profile.birth_date.map(BirthDate::date));
+        self.gender
+            .push(profile.gender.map(|one| small(wire::gender(one).into())));
+        self.income_band
+            .push(profile.income_band.as_ref().map(Label::as_str));
+        self.sector.push(profile.sector.as_ref().map(Label::as_str));
+        self.company_size.push(
+            profile
+                .company_size
+                .map(|size| small(wire::company_size(size).into())),
+        );
+        self.region_code
+            .push(profile.region.as_ref().map(Region::as_str));
     }
 }
 
@@ -161,18 +185,21 @@ pub(super) async fn save(
     sqlx::query(
         "insert into customer_list (partition, tenant, customer_id, kind, given_name, family_name, legal_name, locale, time_zone,
             country_code, registered_at, version, affiliation, stage, stage_reason, stage_since, owner_id, owner_role, owner_since,
-            team, team_since, erased_at, survivor_id)
+            team, team_since, erased_at, survivor_id, details, birth_date, gender, income_band, sector, company_size, region_code)
          select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::smallint[], $5::text[], $6::text[], $7::text[],
             $8::text[], $9::text[], $10::text[], $11::timestamptz[], $12::bigint[], $13::smallint[], $14::smallint[], $15::text[],
             $16::timestamptz[], $17::uuid[], $18::text[], $19::timestamptz[], $20::text[], $21::timestamptz[],
-            $22::timestamptz[], $23::uuid[])
+            $22::timestamptz[], $23::uuid[], $24::bytea[], $25::date[], $26::smallint[], $27::text[], $28::text[], $29::smallint[],
+            $30::text[])
          on conflict (partition, tenant, customer_id) do update set
             given_name = excluded.given_name, family_name = excluded.family_name, legal_name = excluded.legal_name,
             locale = excluded.locale, time_zone = excluded.time_zone, country_code = excluded.country_code,
             version = excluded.version, stage = excluded.stage, stage_reason = excluded.stage_reason,
             stage_since = excluded.stage_since, owner_id = excluded.owner_id, owner_role = excluded.owner_role,
             owner_since = excluded.owner_since, team = excluded.team, team_since = excluded.team_since,
-            erased_at = excluded.erased_at, survivor_id = excluded.survivor_id",
+            erased_at = excluded.erased_at, survivor_id = excluded.survivor_id, details = excluded.details,
+            birth_date = excluded.birth_date, gender = excluded.gender, income_band = excluded.income_band,
+            sector = excluded.sector, company_size = excluded.company_size, region_code = excluded.region_code",
     )
     .bind(columns.partition)
     .bind(columns.tenant)
@@ -197,6 +224,13 @@ pub(super) async fn save(
     .bind(columns.team_since)
     .bind(columns.erased_at)
     .bind(columns.survivor_id)
+    .bind(columns.details)
+    .bind(columns.birth_date)
+    .bind(columns.gender)
+    .bind(columns.income_band)
+    .bind(columns.sector)
+    .bind(columns.company_size)
+    .bind(columns.region_code)
     .execute(connection)
     .await?;
     Ok(())
@@ -227,18 +261,22 @@ pub(super) fn listed(row: &PgRow) -> Result<ListedCustomer, sqlx::Error> {
     let moment = |column: &str| row.try_get::<Option<OffsetDateTime>, _>(column);
     let employee: Option<Uuid> = row.try_get("owner_id")?;
     let owner = employee.zip(text("owner_role")?);
+    let mut profile = Profile {
+        given_name: text("given_name")?.map(Name::from_stored),
+        family_name: text("family_name")?.map(Name::from_stored),
+        legal_name: text("legal_name")?.map(Name::from_stored),
+        locale: text("locale")?.map(Locale::from_stored),
+        time_zone: text("time_zone")?.map(TimeZone::from_stored),
+        country: text("country_code")?.map(Country::from_stored),
+        ..Profile::default()
+    };
+    let details: Vec<u8> = row.try_get("details")?;
+    decode_details(&details, &mut profile).map_err(|error| sqlx::Error::Decode(error.into()))?;
     Ok(ListedCustomer {
         customer: CustomerId(row.try_get("customer_id")?),
         kind: known(row, "kind", wire::parse_kind)?,
         affiliation: known(row, "affiliation", wire::parse_affiliation)?,
-        profile: Profile {
-            given_name: text("given_name")?.map(Name::from_stored),
-            family_name: text("family_name")?.map(Name::from_stored),
-            legal_name: text("legal_name")?.map(Name::from_stored),
-            locale: text("locale")?.map(Locale::from_stored),
-            time_zone: text("time_zone")?.map(TimeZone::from_stored),
-            country: text("country_code")?.map(Country::from_stored),
-        },
+        profile,
         registered_at: row.try_get("registered_at")?,
         lifecycle: Lifecycle {
             stage: known(row, "stage", wire::parse_stage)?,

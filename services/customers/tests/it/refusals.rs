@@ -1,6 +1,6 @@
 //! What every call refuses: who may not call, what is malformed, what does not exist.
 
-use contracts::customers::v1 as pb;
+use contracts::{common::v1::Money, customers::v1 as pb};
 use service::clock;
 use testing::refusal::{malformed, refused};
 use time::Duration;
@@ -242,6 +242,26 @@ async fn refuses_a_malformed_registration_with_every_field_that_is_wrong() {
             locale: "turkish please".to_owned(),
             time_zone: "Europe/Ankara".to_owned(),
             country_code: "XX".to_owned(),
+            formal_address: "a\tb".to_owned(),
+            preferred_name: "ğ".repeat(129),
+            birth_date: "2999-01-01".to_owned(),
+            gender: 9,
+            income_band: "x".repeat(65),
+            occupation: "\u{0}".to_owned(),
+            sector: "a\nb".to_owned(),
+            company_size: 9,
+            yearly_capacity: Some(Money::default()),
+            region_code: "34".to_owned(),
+            addresses: vec![
+                pb::PostalAddress::default(),
+                pb::PostalAddress {
+                    r#type: 9,
+                    address_lines: vec![" ".to_owned()],
+                    locality: "a\nb".to_owned(),
+                    country_code: "TR".to_owned(),
+                    ..pb::PostalAddress::default()
+                },
+            ],
         }),
         identifiers: vec![
             pb::Identifier::default(),
@@ -268,6 +288,21 @@ async fn refuses_a_malformed_registration_with_every_field_that_is_wrong() {
         "profile.locale",
         "profile.time_zone",
         "profile.country_code",
+        "profile.formal_address",
+        "profile.preferred_name",
+        "profile.birth_date",
+        "profile.gender",
+        "profile.income_band",
+        "profile.occupation",
+        "profile.sector",
+        "profile.company_size",
+        "profile.yearly_capacity",
+        "profile.region_code",
+        "profile.addresses[0].address_lines",
+        "profile.addresses[0].country_code",
+        "profile.addresses[1].type",
+        "profile.addresses[1].address_lines[0]",
+        "profile.addresses[1].locality",
         "registered_time",
         "identifiers[0].type",
         "identifiers[1].value",

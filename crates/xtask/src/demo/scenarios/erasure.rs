@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use contracts::customers::v1::{
     EraseCustomerRequest, ErasureReason, ErasureState, GetErasureReceiptRequest,
-    GetErasureReceiptResponse, Identifier, IdentifierType, Profile, RegisterCustomerRequest,
+    GetErasureReceiptResponse, Identifier, IdentifierType, PostalAddress, Profile,
+    RegisterCustomerRequest,
 };
 use contracts::interactions::v1::timeline_entry::Interaction;
 use contracts::interactions::v1::{
@@ -26,11 +27,13 @@ use crate::demo::service::Service;
 use crate::demo::settle::settle;
 
 /// What must not be found, in any case, once its customer is erased. Nothing else on this machine says any of it.
-const SECRETS: [&str; 4] = [
+const SECRETS: [&str; 6] = [
     "Zübeyde7f3a",
     "Kurtuluşlu9c1d",
     "zubeyde.7f3a@example",
     "Kestane5e2b",
+    "Manolya4d8e",
+    "Telgrafçı2b6a",
 ];
 /// For each wait of the scenario.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -47,7 +50,8 @@ async fn of_an_erased_customer_no_byte_is_left_and_what_was_counted_stays() -> a
     write_all(&world).await?;
     let seen = found(&world)?;
     ensure!(
-        SECRETS[..2]
+        [0, 1, 4, 5]
+            .map(|number| SECRETS[number])
             .iter()
             .all(|secret| seen.iter().any(|(it, _)| it == secret)),
         "a list holds names in clear, so that a search that misses them is no search: {seen:?}"
@@ -98,6 +102,12 @@ async fn known_customer(clients: &mut Clients) -> anyhow::Result<(String, String
         profile: Some(Profile {
             given_name: SECRETS[0].to_owned(),
             family_name: SECRETS[1].to_owned(),
+            occupation: SECRETS[5].to_owned(),
+            addresses: vec![PostalAddress {
+                address_lines: vec![format!("{} Sok. 7", SECRETS[4])],
+                country_code: "TR".to_owned(),
+                ..PostalAddress::default()
+            }],
             ..Profile::default()
         }),
         identifiers: vec![Identifier {

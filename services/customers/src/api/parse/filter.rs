@@ -6,7 +6,10 @@ use aip_160::{
 };
 use contracts::customers::v1 as pb;
 use service::status::Violations;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{
+    Date, OffsetDateTime,
+    format_description::well_known::{Iso8601, Rfc3339},
+};
 use uuid::Uuid;
 
 use crate::read_model::{Column, Comparison, Condition, Value};
@@ -22,10 +25,11 @@ enum Kind {
     Text,
     Id,
     Moment,
+    Date,
 }
 
 /// Every field that a filter may name, with its column.
-const FIELDS: [(&str, Column, Kind); 14] = [
+const FIELDS: [(&str, Column, Kind); 20] = [
     (
         "kind",
         Column::Kind,
@@ -57,6 +61,23 @@ const FIELDS: [(&str, Column, Kind); 14] = [
     ("profile.country_code", Column::Country, Kind::Text),
     ("profile.locale", Column::Locale, Kind::Text),
     ("profile.time_zone", Column::TimeZone, Kind::Text),
+    ("profile.region_code", Column::Region, Kind::Text),
+    ("profile.birth_date", Column::BirthDate, Kind::Date),
+    (
+        "profile.gender",
+        Column::Gender,
+        Kind::Enum(gender, "GENDER_ and FEMALE, MALE or OTHER"),
+    ),
+    ("profile.income_band", Column::IncomeBand, Kind::Text),
+    ("profile.sector", Column::Sector, Kind::Text),
+    (
+        "profile.company_size",
+        Column::CompanySize,
+        Kind::Enum(
+            company_size,
+            "COMPANY_SIZE_ and MICRO, SMALL, MEDIUM or LARGE",
+        ),
+    ),
     ("registered_time", Column::RegisteredAt, Kind::Moment),
 ];
 
@@ -74,6 +95,18 @@ fn affiliation(name: &str) -> Option<i32> {
 
 fn stage(name: &str) -> Option<i32> {
     pb::LifecycleStage::from_str_name(name)
+        .map(i32::from)
+        .filter(|number| *number != 0)
+}
+
+fn gender(name: &str) -> Option<i32> {
+    pb::Gender::from_str_name(name)
+        .map(i32::from)
+        .filter(|number| *number != 0)
+}
+
+fn company_size(name: &str) -> Option<i32> {
+    pb::CompanySize::from_str_name(name)
         .map(i32::from)
         .filter(|number| *number != 0)
 }
@@ -188,7 +221,7 @@ impl Check<'_> {
             return self.equal(name, *column, *kind, literal);
         }
         match kind {
-            Kind::Moment => {
+            Kind::Moment | Kind::Date => {
                 let moment = self.value(name, *kind, literal)?;
                 Some(Condition::Compare(*column, comparison, moment))
             }
@@ -230,6 +263,10 @@ impl Check<'_> {
                     moment.map(Value::Moment),
                     "a quoted RFC 3339 moment, such as \"2026-01-31T00:00:00Z\"",
                 )
+            }
+            Kind::Date => {
+                let date = Date::parse(text, &Iso8601::DATE).ok();
+                (date.map(Value::Date), "a date, such as 1990-05-17")
             }
         };
         if value.is_none() {

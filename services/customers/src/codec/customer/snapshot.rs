@@ -5,23 +5,24 @@ mod mergers;
 use std::collections::BTreeMap;
 
 use aggregate::CustomerId;
+use contracts::customers::v1 as pb;
 use event_log::{Snapshot, timestamp};
 use prost::Message as _;
 use prost_types::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::profile;
 use crate::{
     domain::{
-        Customer, Label, Name, Reference,
+        Customer, Label, Reference,
         consent::{ConsentChange, ConsentHistory, ConsentScope, Grant, Turn},
         customer::{OwnedIdentifier, Registration},
         erasure::Erasure,
         identifier::{ClaimId, Identifier},
         lifecycle::Lifecycle,
         office::{Office, Owner},
-        place::{Country, Locale, TimeZone},
-        profile::Profile,
+        profile::{Profile, ProfileChange},
         relation::{Period, Relation, RelationId},
         restriction::Restriction,
     },
@@ -31,7 +32,7 @@ use mergers::KeptMergers;
 
 /// Any change of the messages below, or of what events make of a customer, raises the version.
 pub(super) const FORMAT: Snapshot<Customer> = Snapshot {
-    schema_version: 4,
+    schema_version: 5,
     encode: |customer| KeptCustomer::from(customer).encode_to_vec(),
     decode: |bytes| KeptCustomer::decode(bytes).ok()?.customer(),
 };
@@ -41,7 +42,7 @@ struct KeptCustomer {
     #[prost(message, optional, tag = "1")]
     registration: Option<KeptRegistration>,
     #[prost(message, required, tag = "2")]
-    profile: KeptProfile,
+    profile: pb::ProfileUpdated,
     #[prost(message, repeated, tag = "3")]
     identifiers: Vec<KeptIdentifier>,
     #[prost(message, repeated, tag = "4")]
@@ -70,22 +71,6 @@ struct KeptRegistration {
     registered_at: Option<Timestamp>,
     #[prost(int32, tag = "4")]
     affiliation: i32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct KeptProfile {
-    #[prost(string, optional, tag = "1")]
-    given_name: Option<String>,
-    #[prost(string, optional, tag = "2")]
-    family_name: Option<String>,
-    #[prost(string, optional, tag = "3")]
-    legal_name: Option<String>,
-    #[prost(string, optional, tag = "4")]
-    locale: Option<String>,
-    #[prost(string, optional, tag = "5")]
-    time_zone: Option<String>,
-    #[prost(string, optional, tag = "6")]
-    country: Option<String>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -199,7 +184,7 @@ impl From<&Customer> for KeptCustomer {
     fn from(customer: &Customer) -> Self {
         Self {
             registration: customer.registration().map(KeptRegistration::from),
-            profile: customer.profile().into(),
+            profile: kept_profile(customer.profile()),
             identifiers: customer.identifiers().iter().map(Into::into).collect(),
             consents: customer
                 .consents()
@@ -234,7 +219,7 @@ impl KeptCustomer {
         }
         Some(Customer::of(
             registration,
-            self.profile.profile(),
+            read_profile(self.profile)?,
             self.identifiers
                 .into_iter()
                 .map(KeptIdentifier::identifier)
@@ -413,39 +398,15 @@ impl KeptRelation {
     }
 }
 
-impl From<&Profile> for KeptProfile {
-    fn from(profile: &Profile) -> Self {
-        let Profile {
-            given_name,
-            family_name,
-            legal_name,
-            locale,
-            time_zone,
-            country,
-        } = profile;
-        let name = |name: &Option<Name>| name.as_ref().map(|name| name.as_str().to_owned());
-        Self {
-            given_name: name(given_name),
-            family_name: name(family_name),
-            legal_name: name(legal_name),
-            locale: locale.as_ref().map(|locale| locale.as_str().to_owned()),
-            time_zone: time_zone.as_ref().map(|zone| zone.as_str().to_owned()),
-            country: country.as_ref().map(|country| country.as_str().to_owned()),
-        }
-    }
+/// As what makes it of one of which nothing is known.
+fn kept_profile(profile: &Profile) -> pb::ProfileUpdated {
+    profile::kept(&ProfileChange::between(&Profile::default(), profile))
 }
 
-impl KeptProfile {
-    fn profile(self) -> Profile {
-        Profile {
-            given_name: self.given_name.map(Name::from_stored),
-            family_name: self.family_name.map(Name::from_stored),
-            legal_name: self.legal_name.map(Name::from_stored),
-            locale: self.locale.map(Locale::from_stored),
-            time_zone: self.time_zone.map(TimeZone::from_stored),
-            country: self.country.map(Country::from_stored),
-        }
-    }
+fn read_profile(kept: pb::ProfileUpdated) -> Option<Profile> {
+    let mut profile = Profile::default();
+    profile::read_kept(kept).ok()?.apply(&mut profile);
+    Some(profile)
 }
 
 impl From<&OwnedIdentifier> for KeptIdentifier {

@@ -251,6 +251,17 @@ pub(crate) enum CustomerRejection {
         Kind::Business => "a business needs a legal name",
     })]
     NameRequired(Kind),
+    /// Only the other kind of customer has that.
+    #[error("{field} is nothing that a {} has", match .kind {
+        Kind::Person => "person",
+        Kind::Business => "business",
+    })]
+    FieldOfOtherKind {
+        /// Field of the profile.
+        field: &'static str,
+        /// What the customer is.
+        kind: Kind,
+    },
     /// There is nothing to withdraw.
     #[error("no consent stood at that time")]
     NoConsent(ConsentScope),

@@ -8,12 +8,21 @@
 use strsim::jaro_winkler;
 
 use super::{NameWords, sound};
-use crate::domain::profile::{Kind, Profile};
+use crate::domain::{
+    address::Addresses,
+    person::BirthDate,
+    place::Country,
+    profile::{Kind, Profile},
+};
 
 /// Odds that two customers who were picked out for comparison are one, before they are compared, in bits: one of a thousand.
 const PRIOR_BITS: f64 = -10.0;
 /// From this similarity on two names are nearly the same (Winkler 1990 takes 0.88 to 0.94, depending on the field).
 const SIMILAR_MIN: f64 = 0.90;
+/// An address is longer than a name, and much of it stands in every address of a town.
+const ADDRESS_SIMILAR_MIN: f64 = 0.93;
+/// How alike a date and the same one mistyped are said to be.
+const NEARLY_A_DATE: f64 = 0.9;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +35,10 @@ pub(crate) enum Compared {
     LegalName,
     /// Countries.
     Country,
+    /// Dates of birth.
+    BirthDate,
+    /// Postal addresses, the two that agree best.
+    Addresses,
     /// Identifiers, loosely.
     Identifiers,
 }
@@ -64,6 +77,8 @@ pub(crate) struct Party {
     family: NameWords,
     legal: NameWords,
     country: Option<String>,
+    birth_date: Option<BirthDate>,
+    addresses: Vec<(Country, NameWords)>,
 }
 
 /// How likely it is that two are one, and why.
@@ -88,6 +103,18 @@ impl Party {
                 .country
                 .as_ref()
                 .map(|country| country.as_str().to_owned()),
+            birth_date: profile.birth_date,
+            addresses: profile
+                .addresses
+                .iter()
+                .flat_map(Addresses::as_slice)
+                .map(|address| {
+                    (
+                        address.country.clone(),
+                        NameWords::of_names(address.parts()),
+                    )
+                })
+                .collect(),
         }
     }
 
@@ -129,6 +156,8 @@ impl Party {
                 weight_bits,
             });
         }
+        reasons.extend(self.birth_dates(other));
+        reasons.extend(self.addresses(other));
         if shares_identifier {
             reasons.push(Reason {
                 compared: Compared::Identifiers,
@@ -145,15 +174,71 @@ impl Party {
         })
     }
 
+    fn birth_dates(&self, other: &Self) -> Option<Reason> {
+        let (one, two) = (self.birth_date?, other.birth_date?);
+        let (agreement, similarity, weight_bits) = if one == two {
+            (Agreement::Same, 1.0, weight(0.95, 0.000_05))
+        } else if one.is_nearly(two) {
+            (Agreement::Similar, NEARLY_A_DATE, weight(0.04, 0.005))
+        } else {
+            (Agreement::Different, 0.0, weight(0.01, 0.994_95))
+        };
+        Some(Reason {
+            compared: Compared::BirthDate,
+            agreement,
+            similarity,
+            weight_bits,
+        })
+    }
+
+    /// Who moves has another address, and who lives together the same: neither says as much as a name.
+    fn addresses(&self, other: &Self) -> Option<Reason> {
+        let pairs = self.addresses.iter().flat_map(|one| {
+            let others = other.addresses.iter();
+            others.map(move |two| (one, two))
+        });
+        let alike = pairs.map(|((here, one), (there, two))| {
+            if here == there {
+                jaro_winkler(&one.joined(), &two.joined())
+            } else {
+                0.0
+            }
+        });
+        let similarity = alike.max_by(f64::total_cmp)?;
+        let (agreement, weight_bits) = if similarity >= 1.0 {
+            (Agreement::Same, weight(0.5, 0.001))
+        } else if similarity >= ADDRESS_SIMILAR_MIN {
+            (Agreement::Similar, weight(0.2, 0.004))
+        } else {
+            (Agreement::Different, weight(0.3, 0.995))
+        };
+        Some(Reason {
+            compared: Compared::Addresses,
+            agreement,
+            similarity,
+            weight_bits,
+        })
+    }
+
     /// Given and family name as they stand, or exchanged where that agrees better: forms are filled in either way.
     fn names(&self, other: &Self) -> Vec<Reason> {
         let straight = [
-            name(Compared::GivenName, &self.given, &other.given),
-            name(Compared::FamilyName, &self.family, &other.family),
+            name(Compared::GivenName, GIVEN_NAMES, &self.given, &other.given),
+            name(
+                Compared::FamilyName,
+                FAMILY_NAMES,
+                &self.family,
+                &other.family,
+            ),
         ];
         let exchanged = [
-            name(Compared::GivenName, &self.given, &other.family),
-            name(Compared::FamilyName, &self.family, &other.given),
+            name(Compared::GivenName, GIVEN_NAMES, &self.given, &other.family),
+            name(
+                Compared::FamilyName,
+                FAMILY_NAMES,
+                &self.family,
+                &other.given,
+            ),
         ];
         let bits = |reasons: &[Option<Reason>; 2]| -> f64 {
             reasons
@@ -167,7 +252,7 @@ impl Party {
         } else {
             straight
         };
-        let legal = name(Compared::LegalName, &self.legal, &other.legal);
+        let legal = name(Compared::LegalName, LEGAL_NAMES, &self.legal, &other.legal);
         better.into_iter().chain([legal]).flatten().collect()
     }
 }
@@ -176,27 +261,27 @@ impl Party {
 type Shares = (f64, f64);
 
 /// Same, alike, different.
-fn shares(compared: Compared) -> [Shares; 3] {
-    match compared {
-        Compared::LegalName => [(0.70, 0.000_1), (0.25, 0.001), (0.05, 0.998_9)],
-        Compared::FamilyName => [(0.80, 0.004), (0.15, 0.006), (0.05, 0.99)],
-        Compared::GivenName | Compared::Country | Compared::Identifiers => {
-            [(0.80, 0.01), (0.15, 0.01), (0.05, 0.98)]
-        }
-    }
-}
+type Levels = [Shares; 3];
+
+const GIVEN_NAMES: Levels = [(0.80, 0.01), (0.15, 0.01), (0.05, 0.98)];
+const FAMILY_NAMES: Levels = [(0.80, 0.004), (0.15, 0.006), (0.05, 0.99)];
+const LEGAL_NAMES: Levels = [(0.70, 0.000_1), (0.25, 0.001), (0.05, 0.998_9)];
 
 fn weight(m: f64, u: f64) -> f64 {
     (m / u).log2()
 }
 
 /// Compares two names; what one of the two does not have says nothing.
-fn name(compared: Compared, one: &NameWords, two: &NameWords) -> Option<Reason> {
+fn name(
+    compared: Compared,
+    [same, alike, different]: Levels,
+    one: &NameWords,
+    two: &NameWords,
+) -> Option<Reason> {
     if one.as_slice().is_empty() || two.as_slice().is_empty() {
         return None;
     }
     let similarity = jaro_winkler(&one.joined(), &two.joined());
-    let [same, alike, different] = shares(compared);
     let (agreement, (m, u)) = if one == two {
         (Agreement::Same, same)
     } else if similarity >= SIMILAR_MIN {

@@ -61,6 +61,16 @@ impl NameWords {
         name.map(|name| Self::of(name.as_str())).unwrap_or_default()
     }
 
+    /// All words of several texts.
+    #[must_use]
+    pub(crate) fn of_names<'a>(names: impl Iterator<Item = &'a Name>) -> Self {
+        Self(
+            names
+                .flat_map(|name| Self::all_of(name.as_str()).0)
+                .collect(),
+        )
+    }
+
     /// The words.
     #[must_use]
     pub(crate) fn as_slice(&self) -> &[String] {

@@ -187,6 +187,7 @@ fn written(condition: &Condition) -> String {
                 Value::Text(text) => quoted(text),
                 Value::Id(id) => id.to_string(),
                 Value::Moment(moment) => quoted(&moment.format(&Rfc3339).unwrap()),
+                Value::Date(date) => date.to_string(),
             };
             format!("{} {comparison} {value}", name_of(*column))
         }
@@ -223,6 +224,10 @@ fn comparison_of_any() -> impl Strategy<Value = Condition> {
         (prop::sample::select(orders), 0i64..4_000_000_000).prop_map(|(order, seconds)| {
             let moment = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
             Condition::Compare(Column::OwnerSince, order, Value::Moment(moment))
+        }),
+        (0i32..40_000).prop_map(|day| {
+            let date = Date::from_julian_day(2_420_000 + day).unwrap();
+            Condition::Compare(Column::BirthDate, Comparison::Less, Value::Date(date))
         }),
         Just(Condition::Present(Column::Country)),
     ]

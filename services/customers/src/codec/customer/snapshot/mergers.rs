@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use aggregate::CustomerId;
+use contracts::customers::v1 as pb;
 use uuid::Uuid;
 
-use super::{KeptProfile, uuid};
+use super::{super::profile, kept_profile, read_profile, uuid};
 use crate::domain::{
-    Name,
     identifier::ClaimId,
     merger::{Absorbed, Mergers, ProfileLayers},
-    place::{Country, Locale, TimeZone},
-    profile::{Change, ProfileChange},
     relation::RelationId,
 };
 
@@ -22,7 +20,7 @@ pub(super) struct KeptMergers {
     #[prost(message, repeated, tag = "2")]
     absorbed: Vec<KeptAbsorbed>,
     #[prost(message, optional, tag = "3")]
-    base: Option<KeptProfile>,
+    base: Option<pb::ProfileUpdated>,
     #[prost(message, repeated, tag = "4")]
     layers: Vec<KeptLayer>,
     #[prost(message, repeated, tag = "5")]
@@ -53,24 +51,7 @@ struct KeptLayer {
     #[prost(bytes = "vec", optional, tag = "1")]
     original: Option<Vec<u8>>,
     #[prost(message, required, tag = "2")]
-    change: KeptProfileChange,
-}
-
-/// Fields that are absent did not change; empty ones were cleared.
-#[derive(Clone, PartialEq, prost::Message)]
-struct KeptProfileChange {
-    #[prost(string, optional, tag = "1")]
-    given_name: Option<String>,
-    #[prost(string, optional, tag = "2")]
-    family_name: Option<String>,
-    #[prost(string, optional, tag = "3")]
-    legal_name: Option<String>,
-    #[prost(string, optional, tag = "4")]
-    locale: Option<String>,
-    #[prost(string, optional, tag = "5")]
-    time_zone: Option<String>,
-    #[prost(string, optional, tag = "6")]
-    country: Option<String>,
+    change: pb::ProfileUpdated,
 }
 
 impl From<&Mergers> for KeptMergers {
@@ -82,17 +63,17 @@ impl From<&Mergers> for KeptMergers {
             identifiers,
             relations,
         } = mergers;
-        let profile = profile.as_ref();
+        let layers = profile.as_ref();
         Self {
             survivor: survivor.map(|survivor| survivor.0.into()),
             absorbed: absorbed.iter().map(Into::into).collect(),
-            base: profile.map(|layers| (&layers.base).into()),
-            layers: profile
+            base: layers.map(|layers| kept_profile(&layers.base)),
+            layers: layers
                 .into_iter()
                 .flat_map(|layers| &layers.layers)
                 .map(|(original, change)| KeptLayer {
                     original: original.map(|original| original.0.into()),
-                    change: change.into(),
+                    change: profile::kept(change),
                 })
                 .collect(),
             identifiers: originals(identifiers.iter().map(|(claim, one)| (claim.0, one))),
@@ -114,7 +95,10 @@ impl KeptMergers {
         let layers = self
             .layers
             .into_iter()
-            .map(|layer| Some((customer_or_none(layer.original)?, layer.change.change())))
+            .map(|layer| {
+                let change = profile::read_kept(layer.change).ok()?;
+                Some((customer_or_none(layer.original)?, change))
+            })
             .collect::<Option<_>>()?;
         Some(Mergers {
             survivor: customer_or_none(self.survivor)?,
@@ -123,10 +107,13 @@ impl KeptMergers {
                 .into_iter()
                 .map(KeptAbsorbed::absorbed)
                 .collect::<Option<_>>()?,
-            profile: self.base.map(|base| ProfileLayers {
-                base: base.profile(),
-                layers,
-            }),
+            profile: match self.base {
+                None => None,
+                Some(base) => Some(ProfileLayers {
+                    base: read_profile(base)?,
+                    layers,
+                }),
+            },
             identifiers: read(self.identifiers, ClaimId)?,
             relations: read(self.relations, RelationId)?,
         })
@@ -173,43 +160,5 @@ impl KeptAbsorbed {
                 .map(|also| uuid(also).map(CustomerId))
                 .collect::<Option<_>>()?,
         })
-    }
-}
-
-impl From<&ProfileChange> for KeptProfileChange {
-    fn from(change: &ProfileChange) -> Self {
-        fn kept<T>(change: &Change<T>, as_str: impl FnOnce(&T) -> &str) -> Option<String> {
-            match change {
-                Change::Keep => None,
-                Change::Set(value) => Some(value.as_ref().map_or("", as_str).to_owned()),
-            }
-        }
-        Self {
-            given_name: kept(&change.given_name, Name::as_str),
-            family_name: kept(&change.family_name, Name::as_str),
-            legal_name: kept(&change.legal_name, Name::as_str),
-            locale: kept(&change.locale, Locale::as_str),
-            time_zone: kept(&change.time_zone, TimeZone::as_str),
-            country: kept(&change.country, Country::as_str),
-        }
-    }
-}
-
-impl KeptProfileChange {
-    fn change(self) -> ProfileChange {
-        fn change<T>(kept: Option<String>, from_stored: impl FnOnce(String) -> T) -> Change<T> {
-            match kept {
-                None => Change::Keep,
-                Some(text) => Change::Set((!text.is_empty()).then(|| from_stored(text))),
-            }
-        }
-        ProfileChange {
-            given_name: change(self.given_name, Name::from_stored),
-            family_name: change(self.family_name, Name::from_stored),
-            legal_name: change(self.legal_name, Name::from_stored),
-            locale: change(self.locale, Locale::from_stored),
-            time_zone: change(self.time_zone, TimeZone::from_stored),
-            country: change(self.country, Country::from_stored),
-        }
     }
 }

@@ -1,13 +1,50 @@
 use super::*;
-use crate::domain::place::Country;
+use crate::domain::{
+    Name,
+    address::{Address, AddressType},
+};
+
+fn name_of(text: &str) -> Option<Name> {
+    (!text.is_empty()).then(|| Name::parse(text).unwrap())
+}
 
 fn person(given: &str, family: &str) -> Party {
-    let name = |text: &str| (!text.is_empty()).then(|| crate::domain::Name::parse(text).unwrap());
-    let profile = Profile {
-        given_name: name(given),
-        family_name: name(family),
+    Party::new(Kind::Person, &profile(given, family))
+}
+
+fn profile(given: &str, family: &str) -> Profile {
+    Profile {
+        given_name: name_of(given),
+        family_name: name_of(family),
         country: Some(Country::parse("TR").unwrap()),
         ..Profile::default()
+    }
+}
+
+fn born(date: &str) -> Party {
+    let profile = Profile {
+        birth_date: BirthDate::from_stored(date),
+        ..profile("Ayşe", "Yılmaz")
+    };
+    Party::new(Kind::Person, &profile)
+}
+
+fn living_at(line: &str, postal_code: &str) -> Party {
+    let address = |line, postal_code| Address {
+        type_: AddressType::Any,
+        lines: name_of(line).into_iter().collect(),
+        locality: name_of("Kadıköy"),
+        administrative_area: None,
+        postal_code: name_of(postal_code),
+        country: Country::parse("TR").unwrap(),
+    };
+    let addresses = [
+        address("Atatürk Bulvarı 190", "06680"),
+        address(line, postal_code),
+    ];
+    let profile = Profile {
+        addresses: Addresses::of(addresses[usize::from(line.starts_with("Moda"))..].to_vec()),
+        ..profile("Ayşe", "Yılmaz")
     };
     Party::new(Kind::Person, &profile)
 }
@@ -98,4 +135,39 @@ fn what_is_not_known_says_nothing() {
         .unwrap();
     let compared: Vec<_> = found.reasons.iter().map(|reason| reason.compared).collect();
     assert_eq!(compared, [Compared::GivenName, Compared::Country]);
+}
+
+#[test]
+fn the_date_of_birth_tells_namesakes_apart() {
+    let one = born("1990-05-12");
+    let namesakes = person("Ayşe", "Yılmaz");
+    let scores = [
+        score(&one, &born("1990-05-12")),
+        score(&one, &born("1990-12-05")),
+        score(&one, &namesakes),
+        score(&one, &born("1961-08-30")),
+    ];
+    assert!(scores.is_sorted_by(|one, two| one > two), "{scores:?}");
+    assert!(scores[0] > 0.999 && scores[3] < 0.5, "{scores:?}");
+}
+
+#[test]
+fn of_several_addresses_the_two_that_agree_best_count() {
+    let compared = |one: &Party, two: &Party| {
+        let likeness = one.likeness(two, false, 1).unwrap();
+        let mut reasons = likeness.reasons.into_iter();
+        let reason = reasons.find(|reason| reason.compared == Compared::Addresses);
+        reason.unwrap().agreement
+    };
+    let moda = living_at("Moda Cad. 7", "34710");
+    let two_addresses = living_at("Bahariye Cad. 12", "34710");
+    for (other, agreement) in [
+        (living_at("MODA CAD. 7", "34710"), Agreement::Same),
+        (living_at("Moda Cad. 17", "34710"), Agreement::Similar),
+        (two_addresses, Agreement::Different),
+    ] {
+        assert_eq!(compared(&moda, &other), agreement, "{other:?}");
+    }
+    let ataturk = living_at("Atatürk Bulvarı 190", "06680");
+    assert_eq!(compared(&ataturk, &living_at("x", "1")), Agreement::Same);
 }
