@@ -116,8 +116,10 @@ impl SubjectCipher {
         plain.map(Some).ok_or(SealError::Broken { field })
     }
 
-    /// Opens what [`SubjectCipher::seal_bytes`] sealed for this place; none when it was not, or when the key was destroyed.
-    pub(crate) fn open_bytes(&self, place: Uuid, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// What was sealed for this place: an event and the name of a field. None when it was sealed for another or with another key, or when the key was
+    /// destroyed.
+    #[must_use]
+    pub fn open_bytes(&self, place: Uuid, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         Self::decrypt(self.key.as_ref()?, &self.aad(place, name), sealed)
     }
 

@@ -1,13 +1,15 @@
 //! The log for those who follow it: `LogService` as a server, and as the origin that a follower asks for what its stream lacks.
 
+mod subject;
+
 use std::{collections::VecDeque, pin::Pin};
 
 use aggregate::{CustomerId, Partition, StreamId, TenantId};
 use contracts::common::v1::{
-    EventMetadata, Fork as ForkAnswer, GetErasureRequest, GetErasureResponse, GetHeadsRequest,
-    GetHeadsResponse, GetProgressRequest, GetProgressResponse, LoggedEvent, PartitionPosition,
-    Progress, ReadLogRequest, ReadLogResponse, Wiped as WipedAnswer,
-    log_service_client::LogServiceClient, log_service_server::LogService,
+    EventMetadata, ExportSubjectRequest, ExportSubjectResponse, Fork as ForkAnswer,
+    GetErasureRequest, GetErasureResponse, GetHeadsRequest, GetHeadsResponse, GetProgressRequest,
+    GetProgressResponse, LoggedEvent, PartitionPosition, Progress, ReadLogRequest, ReadLogResponse,
+    Wiped as WipedAnswer, log_service_client::LogServiceClient, log_service_server::LogService,
 };
 use event_bus::{Origin, OriginError};
 use event_log::{ConsistencyToken, EventLog, Fork, History, StoredEvent, Subject, timestamp};
@@ -32,12 +34,23 @@ impl LogApi {
     }
 
     fn principal<T>(&self, request: &Request<T>) -> Result<Principal, Status> {
+        self.principal_for(request, "read")
+    }
+
+    fn principal_for<T>(&self, request: &Request<T>, right: &str) -> Result<Principal, Status> {
         let principal = Principal::of(request)?;
-        principal.require(&format!("{}.read", self.name))?;
+        principal.require(&format!("{}.{right}", self.name))?;
         Ok(principal.clone())
     }
 }
 
+fn customer_of(customer_id: &str) -> Result<CustomerId, Status> {
+    customer_id
+        .parse()
+        .map_err(|_| status::invalid_field("customer_id", "is not a UUID"))
+}
+
+/// One partition, page by page.
 struct Reading {
     log: EventLog,
     partition: Partition,
@@ -49,7 +62,28 @@ struct Reading {
 }
 
 impl Reading {
-    async fn next(mut self) -> Result<Option<(ReadLogResponse, Self)>, Status> {
+    /// From after a position up to the present head.
+    async fn begin(
+        log: &EventLog,
+        partition: Partition,
+        after: i64,
+        limit: u32,
+        tenant: Option<TenantId>,
+    ) -> Result<Self, Status> {
+        let heads = log.heads().await.map_err(failed)?;
+        Ok(Self {
+            log: log.clone(),
+            partition,
+            after,
+            until: heads.get(&partition).copied().unwrap_or(0),
+            left: if limit == 0 { u64::MAX } else { limit.into() },
+            tenant,
+            page: VecDeque::new(),
+        })
+    }
+
+    /// The next event, and what comes behind it.
+    async fn next(mut self) -> Result<Option<(StoredEvent, Self)>, Status> {
         loop {
             if self.left == 0 {
                 return Ok(None);
@@ -61,8 +95,7 @@ impl Reading {
                     .is_none_or(|tenant| *tenant == event.tenant);
                 if theirs {
                     self.left -= 1;
-                    let event = Some(to_proto(event, self.log.epoch()));
-                    return Ok(Some((ReadLogResponse { event }, self)));
+                    return Ok(Some((event, self)));
                 }
                 continue;
             }
@@ -102,21 +135,12 @@ impl LogService for LogApi {
             .map_err(|error| status::invalid_field("partition", error.to_string()))?;
         let after = i64::try_from(request.after_position)
             .map_err(|_| status::invalid_field("after_position", "is not a position"))?;
-        let heads = self.log.heads().await.map_err(failed)?;
-        let reading = Reading {
-            log: self.log.clone(),
-            partition,
-            after,
-            until: heads.get(&partition).copied().unwrap_or(0),
-            left: if request.limit == 0 {
-                u64::MAX
-            } else {
-                request.limit.into()
-            },
-            tenant,
-            page: VecDeque::new(),
-        };
-        let events = stream::try_unfold(reading, Reading::next);
+        let reading = Reading::begin(&self.log, partition, after, request.limit, tenant).await?;
+        let epoch = self.log.epoch();
+        let events = stream::try_unfold(reading, Reading::next).map_ok(move |event| {
+            let event = Some(to_proto(event, epoch));
+            ReadLogResponse { event }
+        });
         Ok(Response::new(Box::pin(events)))
     }
 
@@ -175,11 +199,7 @@ impl LogService for LogApi {
         request: Request<GetErasureRequest>,
     ) -> Result<Response<GetErasureResponse>, Status> {
         let principal = self.principal(&request)?;
-        let customer: CustomerId = request
-            .into_inner()
-            .customer_id
-            .parse()
-            .map_err(|_| status::invalid_field("customer_id", "is not a UUID"))?;
+        let customer = customer_of(&request.get_ref().customer_id)?;
         let subject = Subject {
             tenant: principal.tenant,
             customer,
@@ -195,6 +215,19 @@ impl LogService for LogApi {
                 })
                 .collect(),
         }))
+    }
+
+    type ExportSubjectStream =
+        Pin<Box<dyn Stream<Item = Result<ExportSubjectResponse, Status>> + Send>>;
+
+    async fn export_subject(
+        &self,
+        request: Request<ExportSubjectRequest>,
+    ) -> Result<Response<Self::ExportSubjectStream>, Status> {
+        let principal = self.principal_for(&request, "export")?;
+        let customer = customer_of(&request.get_ref().customer_id)?;
+        let exported = subject::export(&self.log, principal.tenant, customer).await?;
+        Ok(Response::new(Box::pin(exported)))
     }
 }
 

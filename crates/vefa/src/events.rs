@@ -17,6 +17,9 @@ use std::io::Write as _;
 use anyhow::{Context as _, Result};
 use service::Config;
 
+pub(crate) use describe::meaning;
+pub(crate) use types::EventTypes;
+
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
     /// Prints events as they happen, and on request all that happened before. Ends on Ctrl-C, when nobody reads, or at --until.

@@ -12,16 +12,20 @@ use std::{iter, path::PathBuf, time::Duration};
 use aggregate::TenantId;
 use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, stream};
-use service::{Config, ServiceName};
+use service::{Config, Principal, ServiceName};
 use tonic::Status;
 
-use crate::{meter::Meter, projections::told};
-use client::{Answer, Headers, Service};
+use crate::{headers::Headers, meter::Meter, projections::told};
+use client::{Answer, Service};
 use fields::Registration;
 use lines::{Format, Line};
 use record::{Counts, Identity, Record};
 use rejection::{Rejection, code_name};
 use source::{Source, is_standard_input, open, parse_name};
+
+/// How long the token is good; an import that takes longer is gone on with.
+const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+const SCOPES: [&str; 2] = ["customers.write", "customers.read"];
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {
@@ -89,7 +93,9 @@ pub(crate) fn run(config: &Config, command: &Command) -> Result<()> {
 async fn customers(config: &Config, arguments: &CustomersArguments) -> Result<()> {
     let source = open(arguments)?;
     let name = source.name.clone();
-    let headers = Headers::new(config, &arguments.tenant, &arguments.actor, &name)?;
+    let principal = Principal::new(arguments.tenant.clone(), arguments.actor.as_str(), &SCOPES);
+    let correlation_id = format!("import/{name}");
+    let headers = Headers::new(config, &principal, TOKEN_LIFETIME, &correlation_id)?;
     let url = match &arguments.address {
         Some(address) => format!("http://{address}"),
         None => config.peer_url(ServiceName::Customers),

@@ -3,6 +3,7 @@
 mod backup;
 mod doctor;
 mod events;
+mod headers;
 mod health;
 mod import;
 mod keys;
@@ -12,6 +13,7 @@ mod projections;
 mod restore;
 mod secrets;
 mod serve;
+mod subject;
 mod version;
 
 use std::path::PathBuf;
@@ -80,6 +82,11 @@ enum Command {
         #[command(subcommand)]
         command: keys::Command,
     },
+    /// What is known of one customer.
+    Subject {
+        #[command(subcommand)]
+        command: subject::Command,
+    },
     /// Prints a token with which to call the services.
     Token(secrets::TokenArguments),
     /// Prints the version, and the commit that it was built from.
@@ -106,6 +113,7 @@ fn main() -> Result<()> {
         Command::Projections { command } => projections::run(&config()?, &command),
         Command::Events { command } => events::run(|| Ok(config()?), &command),
         Command::Import { command } => import::run(&config()?, &command),
+        Command::Subject { command } => subject::run(&config()?, &command),
         Command::Keys { command } => keys::run(&config()?, &command),
         Command::Token(token) => secrets::print_token(&config()?, &token),
         Command::Version => {

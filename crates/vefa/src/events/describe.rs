@@ -30,12 +30,11 @@ pub(super) fn run(arguments: &DescribeArguments) -> Result<()> {
 fn all(types: &EventTypes) -> String {
     let mut packages: BTreeMap<String, Vec<[String; 2]>> = BTreeMap::new();
     for message in types.all() {
-        let meaning = comment(&message.parent_file(), message.path());
-        let happened = meaning.split("\n\n").next().map(line);
+        let happened = meaning(types, message.full_name());
         packages
             .entry(message.package_name().to_owned())
             .or_default()
-            .push([message.name().to_owned(), happened.unwrap_or_default()]);
+            .push([message.name().to_owned(), happened]);
     }
     let mut text = String::new();
     for (package, events) in packages {
@@ -45,6 +44,14 @@ fn all(types: &EventTypes) -> String {
     }
     text.push_str("`vefa events describe TYPE` tells more of one.\n");
     text
+}
+
+/// What happened when there is an event of this type, in a paragraph; empty of one that is not known.
+pub(crate) fn meaning(types: &EventTypes, full_name: &str) -> String {
+    let message = types.find(full_name);
+    let meaning = message.map(|message| comment(&message.parent_file(), message.path()));
+    let meaning = meaning.unwrap_or_default();
+    meaning.split("\n\n").next().map(line).unwrap_or_default()
 }
 
 /// One type: what its comment says, and its fields with what they are made of.

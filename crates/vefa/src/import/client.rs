@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aggregate::TenantId;
 use anyhow::{Context as _, Result};
 use contracts::{
     common::v1::{GetHeadsRequest, log_service_client::LogServiceClient},
@@ -10,15 +9,15 @@ use contracts::{
 };
 use event_log::ConsistencyToken;
 use serde::{Deserialize, Serialize};
-use service::{Config, Principal, Secret, TokenIssuer};
 use tokio::time::{Instant, sleep};
 use tonic::{
     Code, Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::{Interceptor, interceptor::InterceptedService},
+    service::interceptor::InterceptedService,
     transport::{Channel, Endpoint},
 };
 use tonic_types::StatusExt as _;
+
+use crate::headers::Headers;
 
 /// How long one attempt may take.
 const ATTEMPT_MAX: Duration = Duration::from_secs(30);
@@ -26,43 +25,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 /// The first pause before another attempt, and the longest.
 const PAUSE: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// How long the token is good; an import that takes longer is gone on with.
-const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-const SCOPES: [&str; 2] = ["customers.write", "customers.read"];
 
 type Wire = InterceptedService<Channel, Headers>;
-
-/// Puts into every call who calls, and that it belongs to this import.
-#[derive(Clone)]
-pub(super) struct Headers {
-    authorization: MetadataValue<Ascii>,
-    correlation_id: MetadataValue<Ascii>,
-}
-
-impl Interceptor for Headers {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let metadata = request.metadata_mut();
-        metadata.insert("authorization", self.authorization.clone());
-        metadata.insert("x-correlation-id", self.correlation_id.clone());
-        Ok(request)
-    }
-}
-
-impl Headers {
-    /// With a token signed with the secret that the configuration names.
-    pub(super) fn new(config: &Config, tenant: &TenantId, actor: &str, name: &str) -> Result<Self> {
-        let secret = Secret::from_config(&config.auth)?;
-        let principal = Principal::new(tenant.clone(), actor, &SCOPES);
-        let token = TokenIssuer::new(&secret, &config.auth).mint(&principal, TOKEN_LIFETIME)?;
-        let mut authorization: MetadataValue<Ascii> = format!("Bearer {token}").parse()?;
-        authorization.set_sensitive(true);
-        let correlation_id = format!("import/{name}").parse()?;
-        Ok(Self {
-            authorization,
-            correlation_id,
-        })
-    }
-}
 
 /// The service.
 #[derive(Clone)]

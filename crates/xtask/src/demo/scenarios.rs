@@ -11,6 +11,7 @@ mod mergers;
 mod metrics;
 mod play;
 mod refusals;
+mod subject;
 
 use crate::demo::service::Service;
 use std::ffi::OsString;

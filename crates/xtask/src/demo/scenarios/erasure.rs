@@ -27,7 +27,7 @@ use crate::demo::service::Service;
 use crate::demo::settle::settle;
 
 /// What must not be found, in any case, once its customer is erased. Nothing else on this machine says any of it.
-const SECRETS: [&str; 6] = [
+pub(super) const SECRETS: [&str; 6] = [
     "Zübeyde7f3a",
     "Kurtuluşlu9c1d",
     "zubeyde.7f3a@example",
@@ -97,7 +97,7 @@ async fn of_an_erased_customer_no_byte_is_left_and_what_was_counted_stays() -> a
 }
 
 /// Somebody of whom every service knows something; and the segment that has nobody else.
-async fn known_customer(clients: &mut Clients) -> anyhow::Result<(String, String)> {
+pub(super) async fn known_customer(clients: &mut Clients) -> anyhow::Result<(String, String)> {
     let request = RegisterCustomerRequest {
         profile: Some(Profile {
             given_name: SECRETS[0].to_owned(),
