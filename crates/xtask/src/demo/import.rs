@@ -125,6 +125,7 @@ pub(super) fn consent(id: &str, customer_id: String, first_day: Date) -> RecordC
         given_time: Some(at(first_day, Time::MIDNIGHT)),
         evidence_reference: String::new(),
         validate_only: false,
+        expire_time: None,
     }
 }
 

@@ -110,6 +110,7 @@ pub(crate) fn consent(n: u64, request_id: &str, customer_id: String) -> Command 
         given_time: at(n),
         evidence_reference: String::new(),
         validate_only: false,
+        expire_time: None,
     })
 }
 

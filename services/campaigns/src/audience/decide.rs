@@ -215,6 +215,7 @@ impl Audiences {
             deciding.plan.channel,
             deciding.plan.purpose,
             moment,
+            deciding.request().now,
         )
         .await?;
         let restricted = restricted_at(

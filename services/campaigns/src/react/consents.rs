@@ -42,8 +42,8 @@ const IRRELEVANT: [&str; 13] = [
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConsentsProjection;
 
-/// The state of consent of each of these customers, of all that is known or of what was in effect at a moment (inclusive).
-/// Customers who never gave any are absent.
+/// The state of consent of each of these customers, of all that is known or of what was in effect at a moment (inclusive); what has expired by `now`, or by
+/// that moment, is not granted. Customers who never gave any are absent.
 pub(crate) async fn consents_at(
     pool: &PgPool,
     tenant: &TenantId,
@@ -51,6 +51,7 @@ pub(crate) async fn consents_at(
     channel: Channel,
     purpose: Purpose,
     moment: Option<OffsetDateTime>,
+    now: OffsetDateTime,
 ) -> Result<HashMap<CustomerId, Consent>, sqlx::Error> {
     let partitions: Vec<i16> = customers
         .iter()
@@ -58,10 +59,10 @@ pub(crate) async fn consents_at(
         .collect();
     let ids: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
     let rows: Vec<(Uuid, bool, Uuid)> = sqlx::query_as(
-        "select asked.customer_id, latest.granted, latest.event_id
+        "select asked.customer_id, latest.granted and (latest.expires_at is null or latest.expires_at > $7), latest.event_id
          from unnest($2::smallint[], $3::uuid[]) as asked (partition, customer_id)
          cross join lateral (
-            select granted, event_id from consent
+            select granted, expires_at, event_id from consent
             where partition = asked.partition and tenant = $1 and customer_id = asked.customer_id
                 and channel = $4 and purpose = $5 and ($6::timestamptz is null or effective_at <= $6)
             order by effective_at desc, position desc
@@ -74,6 +75,7 @@ pub(crate) async fn consents_at(
     .bind(wire::number(wire::channel(channel)))
     .bind(wire::number(wire::purpose(purpose)))
     .bind(moment)
+    .bind(moment.unwrap_or(now))
     .fetch_all(pool)
     .await?;
     Ok(rows
@@ -94,6 +96,7 @@ struct Columns {
     granted: Vec<bool>,
     event_id: Vec<Uuid>,
     original_customer_id: Vec<Option<Uuid>>,
+    expires_at: Vec<Option<OffsetDateTime>>,
 }
 
 struct Change {
@@ -103,6 +106,7 @@ struct Change {
     effective_time: Option<Timestamp>,
     granted: bool,
     original_customer_id: String,
+    expire_time: Option<Timestamp>,
 }
 
 /// What an event means for consent.
@@ -125,6 +129,7 @@ fn happened(event: &StoredEvent) -> Result<Happened, DecodeError> {
                 effective_time: message.given_time,
                 granted: true,
                 original_customer_id: message.original_customer_id,
+                expire_time: message.expire_time,
             }))
         }
         (WITHDRAWN, 1) => {
@@ -136,6 +141,7 @@ fn happened(event: &StoredEvent) -> Result<Happened, DecodeError> {
                 effective_time: message.withdrawn_time,
                 granted: false,
                 original_customer_id: message.original_customer_id,
+                expire_time: None,
             }))
         }
         (restrictions::RESTRICTED, 1) => {
@@ -174,6 +180,13 @@ impl Columns {
             .as_ref()
             .and_then(|moment| timestamp::from_proto(moment).ok())
             .ok_or_else(|| invalid("given_time or withdrawn_time"))?;
+        let expires_at = match &change.expire_time {
+            None => None,
+            Some(moment) => {
+                let moment = timestamp::from_proto(moment);
+                Some(moment.map_err(|_| invalid("expire_time"))?)
+            }
+        };
         self.partition.push(event.partition.number().into());
         self.tenant.push(event.tenant.as_str().to_owned());
         self.customer_id.push(customer.0);
@@ -185,6 +198,7 @@ impl Columns {
         self.event_id.push(event.event_id);
         self.original_customer_id
             .push(original.map(|original| original.0));
+        self.expires_at.push(expires_at);
         Ok(())
     }
 }
@@ -244,9 +258,9 @@ impl Columns {
         }
         sqlx::query(
             "insert into consent (partition, tenant, customer_id, channel, purpose, effective_at, position, granted, event_id,
-                original_customer_id)
+                original_customer_id, expires_at)
              select * from unnest($1::smallint[], $2::text[], $3::uuid[], $4::smallint[], $5::smallint[], $6::timestamptz[],
-                $7::bigint[], $8::boolean[], $9::uuid[], $10::uuid[])
+                $7::bigint[], $8::boolean[], $9::uuid[], $10::uuid[], $11::timestamptz[])
              on conflict do nothing",
         )
         .bind(columns.partition)
@@ -259,6 +273,7 @@ impl Columns {
         .bind(columns.granted)
         .bind(columns.event_id)
         .bind(columns.original_customer_id)
+        .bind(columns.expires_at)
         .execute(connection)
         .await?;
         Ok(())

@@ -7,18 +7,19 @@ use campaigns::domain::{CampaignId, draw};
 use contracts::{campaigns::v1 as pb, common::v1::EventMetadata, customers::v1 as customers};
 use prost::Message as _;
 use testing::stack::tenant;
-use time::macros::datetime;
+use time::{Duration, OffsetDateTime, macros::datetime};
 use uuid::Uuid;
 
 use crate::{
     peers::{
-        consents, consents_to, is_erased, is_restricted, registers, restriction_lifted, withdraws,
+        consents, consents_to, consents_until, is_erased, is_restricted, registers,
+        restriction_lifted, withdraws,
     },
     requests::{campaign, decisions, refused_for, run, strangers},
     stack::Stack,
 };
 
-const SPRING: time::OffsetDateTime = datetime!(2026-03-01 0:00 UTC);
+const SPRING: OffsetDateTime = datetime!(2026-03-01 0:00 UTC);
 
 /// What the log of the service holds of a customer's decisions: type, event id, payload and metadata.
 async fn recorded(stack: &Stack, customer: CustomerId) -> Vec<(String, Uuid, Vec<u8>, Vec<u8>)> {
@@ -55,7 +56,7 @@ async fn every_member_is_decided_on_by_what_the_gate_sees() {
             }
             3 => {
                 consents(log, *customer, SPRING).await;
-                let withdrawn = withdraws(log, *customer, SPRING + time::Duration::DAY).await;
+                let withdrawn = withdraws(log, *customer, SPRING + Duration::DAY).await;
                 (Some(No::ConsentWithdrawn), Some(withdrawn.event_id))
             }
             4 => {
@@ -66,7 +67,7 @@ async fn every_member_is_decided_on_by_what_the_gate_sees() {
             5 => {
                 // Of somebody who was erased no consent is known any more.
                 consents(log, *customer, SPRING).await;
-                is_erased(log, *customer, SPRING + time::Duration::DAY).await;
+                is_erased(log, *customer, SPRING + Duration::DAY).await;
                 (Some(No::NoConsent), None)
             }
             6 => {
@@ -74,13 +75,22 @@ async fn every_member_is_decided_on_by_what_the_gate_sees() {
                 let consent = consents(log, *customer, SPRING).await.event_id;
                 is_restricted(log, *customer, SPRING).await;
                 if n % 16 == 6 {
-                    restriction_lifted(log, *customer, SPRING + time::Duration::DAY).await;
+                    restriction_lifted(log, *customer, SPRING + Duration::DAY).await;
                     (None, Some(consent))
                 } else {
                     (Some(No::ProcessingRestricted), Some(consent))
                 }
             }
-            _ => (None, Some(consents(log, *customer, SPRING).await.event_id)),
+            _ if n % 16 == 7 => {
+                // What has expired by now is no consent, and was one until then.
+                let expired = consents_until(log, *customer, SPRING, SPRING + Duration::DAY).await;
+                (Some(No::ConsentWithdrawn), Some(expired.event_id))
+            }
+            _ => {
+                let later = service::clock::now() + Duration::days(365);
+                let lasting = consents_until(log, *customer, SPRING, later).await;
+                (None, Some(lasting.event_id))
+            }
         };
         expected.insert(*customer, (no, consent_event));
     }
@@ -162,14 +172,14 @@ async fn every_member_is_decided_on_by_what_the_gate_sees() {
     assert_eq!(campaign.decided, 80);
     assert_eq!(campaign.contacted, count(Verdict::Contact, No::Unspecified));
     assert_eq!(campaign.held_out, count(Verdict::Holdout, No::Unspecified));
-    assert_eq!(campaign.contacted + campaign.held_out, 25);
+    assert_eq!(campaign.contacted + campaign.held_out, 20);
     assert!(
         campaign.contacted > 0 && campaign.held_out > 0,
         "{campaign:?}"
     );
     assert_eq!(refused_for(&campaign, No::NoConsent), 40);
     assert_eq!(refused_for(&campaign, No::ProcessingRestricted), 5);
-    assert_eq!(refused_for(&campaign, No::ConsentWithdrawn), 10);
+    assert_eq!(refused_for(&campaign, No::ConsentWithdrawn), 15);
     assert_eq!(campaign.refused.len(), 3);
     assert_eq!(stack.segmentation.asked(), [None, None, None]);
     stack.stop().await;

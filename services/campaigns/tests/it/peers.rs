@@ -84,6 +84,32 @@ pub(crate) async fn consents_to(
     .await
 }
 
+/// A customer of [`tenant`] agrees to marketing by e-mail until a moment.
+pub(crate) async fn consents_until(
+    log: &EventLog,
+    customer: CustomerId,
+    at: OffsetDateTime,
+    until: OffsetDateTime,
+) -> Appended {
+    let recorded = customers::ConsentRecorded {
+        customer_id: customer.to_string(),
+        channel: customers::Channel::Email.into(),
+        purpose: customers::Purpose::Marketing.into(),
+        given_time: Some(timestamp::to_proto(at)),
+        expire_time: Some(timestamp::to_proto(until)),
+        ..customers::ConsentRecorded::default()
+    };
+    let stream = Stream::of_customer(&tenant(), customer).without_subject();
+    append(
+        log,
+        stream,
+        "vefa.customers.v1.ConsentRecorded",
+        &recorded,
+        at,
+    )
+    .await
+}
+
 /// A customer of [`tenant`] withdraws what [`consents`] gave.
 pub(crate) async fn withdraws(
     log: &EventLog,

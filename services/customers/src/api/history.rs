@@ -11,7 +11,7 @@ use service::{
     page::{self, Query},
     status::{self, Violations},
 };
-use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tonic::Status;
 
 use super::{Api, message, parse};
@@ -75,9 +75,10 @@ async fn read(
         if event.version <= after {
             state.evolve(&told);
         } else if changes.len() < count {
-            let before = fields(&state);
+            // Both at one moment: that something expires is no change.
+            let before = fields(&state, event.recorded_at);
             state.evolve(&told);
-            changes.push(change(event, &before, &fields(&state)));
+            changes.push(change(event, &before, &fields(&state, event.recorded_at)));
         } else {
             break;
         }
@@ -119,8 +120,8 @@ fn difference(before: &Fields, after: &Fields) -> Vec<pb::FieldChange> {
 }
 
 /// Everything that the API shows of a customer and that is not empty.
-fn fields(customer: &Customer) -> Fields {
-    let Some(customer) = message::customer(customer, String::new()) else {
+fn fields(customer: &Customer, at: OffsetDateTime) -> Fields {
+    let Some(customer) = message::customer(customer, String::new(), at) else {
         return Fields::new();
     };
     let mut fields = Fields::new();
@@ -210,6 +211,7 @@ fn fields(customer: &Customer) -> Fields {
         add(&path("wording_version"), &consent.wording_version);
         add(&path("source"), &consent.source);
         add(&path("effective_time"), &moment(consent.effective_time));
+        add(&path("expire_time"), &moment(consent.expire_time));
     }
     fields
 }

@@ -265,7 +265,7 @@ impl Api {
             state.evolve(&event);
         }
         Ok(pb::PreviewMergeResponse {
-            customer: message::customer(&state, message::etag(survivor.version)),
+            customer: message::customer(&state, message::etag(survivor.version), merger.at),
             duplicate_etag: message::etag(duplicate.version),
         })
     }

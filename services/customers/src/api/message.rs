@@ -2,6 +2,7 @@
 
 use contracts::{common::v1::Money, customers::v1 as pb};
 use event_log::timestamp;
+use time::OffsetDateTime;
 
 use crate::{
     domain::{
@@ -27,8 +28,12 @@ pub(super) fn etag(version: i64) -> String {
     version.to_string()
 }
 
-/// A customer in full; none of somebody who is not registered.
-pub(super) fn customer(customer: &Customer, etag: String) -> Option<pb::Customer> {
+/// A customer in full, with the consents that stand at a moment; none of somebody who is not registered.
+pub(super) fn customer(
+    customer: &Customer,
+    etag: String,
+    at: OffsetDateTime,
+) -> Option<pb::Customer> {
     let registration = customer.registration()?;
     Some(pb::Customer {
         customer_id: registration.customer.to_string(),
@@ -37,7 +42,7 @@ pub(super) fn customer(customer: &Customer, etag: String) -> Option<pb::Customer
         identifiers: customer.identifiers().iter().map(identifier).collect(),
         consents: customer
             .consents()
-            .filter_map(|(scope, history)| consent(scope, history))
+            .filter_map(|(scope, history)| consent(scope, history, at))
             .collect(),
         registered_time: Some(timestamp::to_proto(registration.registered_at)),
         etag,
@@ -194,12 +199,16 @@ fn profile(profile: &Profile) -> pb::Profile {
     }
 }
 
-/// The state that the last change made. A withdrawn consent keeps the basis and wording of what was withdrawn.
-fn consent(scope: ConsentScope, history: &ConsentHistory) -> Option<pb::Consent> {
+/// The state at a moment after the last change. A withdrawn consent keeps the basis and wording of what was withdrawn.
+fn consent(
+    scope: ConsentScope,
+    history: &ConsentHistory,
+    at: OffsetDateTime,
+) -> Option<pb::Consent> {
     let last = history.last()?;
     let grant = history.last_grant()?;
     let (granted, source) = match &last.turn {
-        Turn::Given(grant) => (true, &grant.source),
+        Turn::Given(grant) => (grant.lasts_at(at), &grant.source),
         Turn::Withdrawn { source } => (false, source),
     };
     Some(pb::Consent {
@@ -211,5 +220,6 @@ fn consent(scope: ConsentScope, history: &ConsentHistory) -> Option<pb::Consent>
         source: source.as_str().to_owned(),
         effective_time: Some(timestamp::to_proto(last.at)),
         event_id: last.event_id.map(|id| id.to_string()).unwrap_or_default(),
+        expire_time: grant.expires_at.map(timestamp::to_proto),
     })
 }

@@ -39,7 +39,7 @@ impl Api {
         } else {
             String::new()
         };
-        let found = message::customer(&loaded.state, etag);
+        let found = message::customer(&loaded.state, etag, as_of.unwrap_or(caller.now));
         let found = found.ok_or_else(|| status::not_found("customer", &customer.to_string()))?;
         Ok(pb::GetCustomerResponse {
             customer: Some(found),

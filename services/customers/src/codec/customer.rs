@@ -199,6 +199,7 @@ fn encoded(
                     .map_or("", Reference::as_str)
                     .to_owned(),
                 original_customer_id: original_id(original),
+                expire_time: grant.expires_at.map(timestamp::to_proto),
             },
         ),
         CustomerEvent::ConsentWithdrawn {
@@ -469,6 +470,10 @@ fn consent_recorded(event: &StoredEvent) -> Result<CustomerEvent, DecodeError> {
             wording_version: Label::from_stored(message.wording_version),
             source: Label::from_stored(message.source),
             evidence: fields::optional(message.evidence_reference, Reference::from_stored),
+            expires_at: match message.expire_time {
+                None => None,
+                Some(moment) => Some(fields::moment(event, "expire_time", Some(&moment))?),
+            },
         },
         event_id: Some(event.event_id),
     };

@@ -322,8 +322,26 @@ fn consented() -> CustomerEvent {
             wording_version: label("2026-01"),
             source: label("web-form"),
             evidence: Some(Reference::parse("doc/17").unwrap()),
+            expires_at: None,
         },
         given_at: AT,
+        event_id: Some(EVENT_ID),
+    }
+}
+
+/// Consent that ends by itself.
+fn expiring() -> CustomerEvent {
+    CustomerEvent::ConsentRecorded {
+        customer: CUSTOMER,
+        scope: SCOPE,
+        grant: Grant {
+            legal_basis: LegalBasis::Consent,
+            wording_version: label("2026-02"),
+            source: label("shop"),
+            evidence: None,
+            expires_at: Some(AT + time::Duration::days(365)),
+        },
+        given_at: AT + time::Duration::DAY,
         event_id: Some(EVENT_ID),
     }
 }
@@ -332,6 +350,8 @@ fn consented() -> CustomerEvent {
 fn consent_recorded_v1() {
     let golden = include_bytes!("../../tests/golden/consent_recorded.v1.bin");
     is_golden::<Customer>(&consented(), CONSENT_RECORDED, golden);
+    let golden = include_bytes!("../../tests/golden_details/consent_recorded.v1.bin");
+    is_golden::<Customer>(&expiring(), CONSENT_RECORDED, golden);
 }
 
 fn withdrawn() -> CustomerEvent {
@@ -618,6 +638,7 @@ fn a_customer_is_kept_as_ever() {
         },
         &consented(),
         &withdrawn,
+        &expiring(),
         &CustomerEvent::OwnerAssigned {
             customer: CUSTOMER,
             owner: Owner {

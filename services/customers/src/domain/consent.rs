@@ -57,6 +57,16 @@ pub(crate) struct Grant {
     pub(crate) source: Label,
     /// Reference to the evidence.
     pub(crate) evidence: Option<Reference>,
+    /// When it ends by itself.
+    pub(crate) expires_at: Option<OffsetDateTime>,
+}
+
+impl Grant {
+    /// Whether it has not ended by itself by a moment.
+    #[must_use]
+    pub(crate) fn lasts_at(&self, moment: OffsetDateTime) -> bool {
+        self.expires_at.is_none_or(|expires_at| moment < expires_at)
+    }
 }
 
 /// A turn in the history of one consent.
@@ -112,7 +122,7 @@ impl ConsentHistory {
     pub(crate) fn grant_at(&self, moment: OffsetDateTime) -> Option<&Grant> {
         let behind = self.0.partition_point(|change| change.at <= moment);
         match &self.0.get(behind.checked_sub(1)?)?.turn {
-            Turn::Given(grant) => Some(grant),
+            Turn::Given(grant) => Some(grant).filter(|grant| grant.lasts_at(moment)),
             Turn::Withdrawn { .. } => None,
         }
     }

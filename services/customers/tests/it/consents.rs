@@ -43,6 +43,7 @@ async fn consent_tells_how_and_when_it_was_given_and_by_which_event() {
         source: "web-form".to_owned(),
         effective_time: moment(given),
         event_id: event_id.to_string(),
+        expire_time: None,
     };
     assert_eq!(customer.consents, [expected]);
     stack.stop().await;
@@ -175,5 +176,47 @@ async fn the_event_of_a_consent_happened_when_it_was_given() {
     .await
     .unwrap();
     assert_eq!(times, [given, withdrawn]);
+    stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn consent_that_expires_ends_by_itself_and_can_be_given_again() {
+    let stack = Stack::start().await;
+    let mut client = stack.client();
+    let request = pb::RegisterCustomerRequest {
+        registered_time: moment(long_ago(300)),
+        ..registration()
+    };
+    let id = register(&mut client, request).await;
+    let until = |given, expires| pb::RecordConsentRequest {
+        expire_time: moment(expires),
+        ..consent(&id, given)
+    };
+    let expired = long_ago(100);
+    let first = until(long_ago(200), expired);
+    client.record_consent(first).await.unwrap();
+    let state = |customer: pb::Customer| {
+        let consent = &customer.consents[0];
+        (consent.granted, consent.expire_time)
+    };
+    assert_eq!(state(get(&mut client, &id).await), (false, moment(expired)));
+    for (at, granted) in [
+        (long_ago(200), true),
+        (expired - Duration::MICROSECOND, true),
+        (expired, false),
+    ] {
+        let then = pb::GetCustomerRequest {
+            customer_id: id.clone(),
+            as_of: moment(at),
+        };
+        let then = client.get_customer(then).await.unwrap().into_inner();
+        assert_eq!(state(then.customer.unwrap()).0, granted, "{at}");
+    }
+    // There is nothing left to withdraw.
+    let late = client.withdraw_consent(withdrawal(&id, long_ago(99)));
+    refused(&stack, Code::FailedPrecondition, "NO_CONSENT", late).await;
+    let again = until(long_ago(50), clock::now() + Duration::days(1));
+    client.record_consent(again).await.unwrap();
+    assert!(state(get(&mut client, &id).await).0);
     stack.stop().await;
 }

@@ -456,6 +456,12 @@ async fn refuses_a_malformed_consent_or_withdrawal() {
         "given_time",
     ];
     malformed(&stack, &fields, client.record_consent(wrong)).await;
+    let before_it_began = pb::RecordConsentRequest {
+        expire_time: moment(clock::now() - Duration::hours(1)),
+        ..consent(&id, clock::now() - Duration::hours(1))
+    };
+    let expiring = client.record_consent(before_it_began);
+    malformed(&stack, &["expire_time"], expiring).await;
     let empty = pb::WithdrawConsentRequest {
         customer_id: id.clone(),
         ..Default::default()

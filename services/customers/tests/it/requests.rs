@@ -124,6 +124,7 @@ pub(crate) fn consent(customer_id: &str, given: OffsetDateTime) -> pb::RecordCon
         given_time: moment(given),
         evidence_reference: "doc/17".to_owned(),
         validate_only: false,
+        expire_time: None,
     }
 }
 

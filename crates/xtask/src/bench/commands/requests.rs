@@ -52,6 +52,7 @@ pub(in crate::bench) fn consent(customer: &str, n: u64) -> RecordConsentRequest 
         given_time: at(n),
         evidence_reference: String::new(),
         validate_only: false,
+        expire_time: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Consents given and withdrawn.
 
 use contracts::customers::v1 as pb;
+use event_log::timestamp;
 use service::status::Violations;
 use time::OffsetDateTime;
 
@@ -32,6 +33,10 @@ pub(in crate::api) fn consent(
         Reference::parse,
     );
     let at = super::happened(violations, "given_time", request.given_time.as_ref(), now);
+    let expires_at = request.expire_time.as_ref().map(timestamp::from_proto);
+    let expires_at = expires_at.and_then(|moment| violations.parsed("expire_time", moment));
+    let ends_later = at.zip(expires_at).is_none_or(|(at, end)| at < end);
+    violations.check(ends_later, "expire_time", "must be later than given_time");
     Some(CustomerCommand::RecordConsent {
         scope: scope?,
         grant: Grant {
@@ -39,6 +44,7 @@ pub(in crate::api) fn consent(
             wording_version: wording_version?,
             source: source?,
             evidence,
+            expires_at,
         },
         at: at?,
     })

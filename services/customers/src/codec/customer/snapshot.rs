@@ -115,6 +115,8 @@ struct KeptGrant {
     wording_version: String,
     #[prost(string, optional, tag = "3")]
     evidence: Option<String>,
+    #[prost(message, optional, tag = "4")]
+    expires_at: Option<Timestamp>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -455,12 +457,14 @@ fn kept_change(scope: ConsentScope, change: &ConsentChange) -> KeptConsentChange
             wording_version,
             source,
             evidence,
+            expires_at,
         }) => {
             let evidence = evidence.as_ref();
             let grant = KeptGrant {
                 legal_basis: wire::legal_basis(*legal_basis).into(),
                 wording_version: wording_version.as_str().to_owned(),
                 evidence: evidence.map(|evidence| evidence.as_str().to_owned()),
+                expires_at: expires_at.map(timestamp::to_proto),
             };
             (source, Some(grant))
         }
@@ -490,6 +494,7 @@ impl KeptConsentChange {
                 wording_version: Label::from_stored(grant.wording_version),
                 source,
                 evidence: grant.evidence.map(Reference::from_stored),
+                expires_at: maybe_moment(grant.expires_at)?,
             }),
         };
         let event_id = match self.event_id {

@@ -91,6 +91,7 @@ fn grant(wording: &str) -> Grant {
         wording_version: Label::parse(wording).unwrap(),
         source: Label::parse("web-form").unwrap(),
         evidence: None,
+        expires_at: None,
     }
 }
 
@@ -333,6 +334,34 @@ fn consent_is_not_withdrawn_where_none_stood() {
         .when(withdraw(OFFERS, 6))
         .then_rejected(CustomerRejection::NoConsent(OFFERS));
     given::<Customer>([registered(), given_on(NEWS, "v1", 5)])
+        .when(withdraw(NEWS, 4))
+        .then_rejected(CustomerRejection::NoConsent(NEWS));
+}
+
+#[test]
+fn what_ends_by_itself_stands_until_then_and_no_longer() {
+    let expiring = CustomerEvent::ConsentRecorded {
+        customer: CUSTOMER,
+        scope: NEWS,
+        grant: Grant {
+            expires_at: Some(day(4)),
+            ..grant("v1")
+        },
+        given_at: day(1),
+        event_id: None,
+    };
+    let customer = Customer::fold([&registered(), &expiring]);
+    let (_, history) = customer.consents().next().unwrap();
+    let stands = |moment| history.grant_at(day(moment)).is_some();
+    assert_eq!(
+        [0, 1, 3, 4, 5].map(stands),
+        [false, true, true, false, false]
+    );
+    // Given again for good before it ended, it does not end.
+    given::<Customer>([registered(), expiring.clone(), given_on(NEWS, "v2", 2)])
+        .when(withdraw(NEWS, 6))
+        .then([withdrawn_on(NEWS, 6)]);
+    given::<Customer>([registered(), expiring])
         .when(withdraw(NEWS, 4))
         .then_rejected(CustomerRejection::NoConsent(NEWS));
 }

@@ -75,6 +75,7 @@ fn grant() -> Grant {
         wording_version: label("v1"),
         source: label("web-form"),
         evidence: None,
+        expires_at: None,
     }
 }
 

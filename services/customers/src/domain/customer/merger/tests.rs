@@ -93,6 +93,7 @@ fn grant() -> Grant {
         wording_version: Label::parse("v1").unwrap(),
         source: Label::parse("web-form").unwrap(),
         evidence: None,
+        expires_at: None,
     }
 }
 
