@@ -5,6 +5,7 @@ mod consents;
 mod mergers;
 mod purchases;
 mod restrictions;
+mod standing;
 
 pub(crate) use consents::{ConsentsProjection, consents_at};
 pub(crate) use mergers::merged_at;

@@ -14,10 +14,17 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::standing::History;
+
 pub(super) const MERGED: &str = "vefa.customers.v1.CustomerMerged";
 pub(super) const UNMERGED: &str = "vefa.customers.v1.CustomerUnmerged";
 pub(super) const ABSORBED: &str = "vefa.customers.v1.CustomerAbsorbed";
 pub(super) const SEPARATED: &str = "vefa.customers.v1.CustomerSeparated";
+
+const HISTORY: History = History {
+    table: "merger",
+    holds: "latest.survivor_id is not null",
+};
 
 /// Those of these customers who are merged into another, by all that is known or by what was in effect at a moment (inclusive).
 pub(crate) async fn merged_at(
@@ -26,30 +33,7 @@ pub(crate) async fn merged_at(
     customers: &[CustomerId],
     moment: Option<OffsetDateTime>,
 ) -> Result<HashSet<CustomerId>, sqlx::Error> {
-    let partitions: Vec<i16> = customers
-        .iter()
-        .map(|customer| Partition::of_customer(tenant, *customer).number().into())
-        .collect();
-    let ids: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
-    let rows: Vec<Uuid> = sqlx::query_scalar(
-        "select asked.customer_id
-         from unnest($2::smallint[], $3::uuid[]) as asked (partition, customer_id)
-         cross join lateral (
-            select survivor_id from merger
-            where partition = asked.partition and tenant = $1 and customer_id = asked.customer_id
-                and ($4::timestamptz is null or effective_at <= $4)
-            order by effective_at desc, position desc
-            limit 1
-         ) latest
-         where latest.survivor_id is not null",
-    )
-    .bind(tenant.as_str())
-    .bind(partitions)
-    .bind(ids)
-    .bind(moment)
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(CustomerId).collect())
+    HISTORY.holds_at(pool, tenant, customers, moment).await
 }
 
 /// What an event tells of a merger.

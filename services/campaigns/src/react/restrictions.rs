@@ -3,16 +3,22 @@
 
 use std::collections::HashSet;
 
-use aggregate::{CustomerId, Partition, TenantId};
+use aggregate::{CustomerId, TenantId};
 use contracts::customers::v1::{ProcessingRestricted, RestrictionLifted};
 use event_log::{DecodeError, StoredEvent, timestamp};
 use prost_types::Timestamp;
 use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
-use uuid::Uuid;
+
+use super::standing::History;
 
 pub(super) const RESTRICTED: &str = "vefa.customers.v1.ProcessingRestricted";
 pub(super) const LIFTED: &str = "vefa.customers.v1.RestrictionLifted";
+
+const HISTORY: History = History {
+    table: "restriction",
+    holds: "latest.restricted",
+};
 
 /// Those of these customers who are restricted, by all that is known or by what was in effect at a moment (inclusive).
 pub(crate) async fn restricted_at(
@@ -21,30 +27,7 @@ pub(crate) async fn restricted_at(
     customers: &[CustomerId],
     moment: Option<OffsetDateTime>,
 ) -> Result<HashSet<CustomerId>, sqlx::Error> {
-    let partitions: Vec<i16> = customers
-        .iter()
-        .map(|customer| Partition::of_customer(tenant, *customer).number().into())
-        .collect();
-    let ids: Vec<Uuid> = customers.iter().map(|customer| customer.0).collect();
-    let rows: Vec<Uuid> = sqlx::query_scalar(
-        "select asked.customer_id
-         from unnest($2::smallint[], $3::uuid[]) as asked (partition, customer_id)
-         cross join lateral (
-            select restricted from restriction
-            where partition = asked.partition and tenant = $1 and customer_id = asked.customer_id
-                and ($4::timestamptz is null or effective_at <= $4)
-            order by effective_at desc, position desc
-            limit 1
-         ) latest
-         where latest.restricted",
-    )
-    .bind(tenant.as_str())
-    .bind(partitions)
-    .bind(ids)
-    .bind(moment)
-    .fetch_all(pool)
-    .await?;
-    Ok(rows.into_iter().map(CustomerId).collect())
+    HISTORY.holds_at(pool, tenant, customers, moment).await
 }
 
 /// A turn in the history of a customer.
