@@ -4,6 +4,7 @@
 //! crate says what it serves. Nothing here downloads either; `cargo xtask` obtains the servers' programs where the
 //! machine has none.
 
+mod certificates;
 mod database;
 mod environment;
 mod error;
@@ -26,6 +27,7 @@ pub mod snapshot;
 #[cfg(feature = "services")]
 pub mod stack;
 
+pub use certificates::{CertificateError, Issued, TestCa};
 pub use database::{DatabaseError, TestDatabase};
 pub use environment::{
     NATS_SERVER_VARIABLE, NATS_URL_VARIABLE, POSTGRES_BIN_DIR_VARIABLE, POSTGRES_URL_VARIABLE,
@@ -35,6 +37,6 @@ pub use error::ServerError;
 pub use eventually::{eventually, wait_until};
 pub use nats::NatsServer;
 pub use port::free as free_port;
-pub use postgres::{PostgresOptions, PostgresServer};
+pub use postgres::{PostgresOptions, PostgresServer, PostgresTls};
 pub use process::{BoundSignal, HeldStill, bound_command, hold_still, spawn_bound, terminate};
 pub use programs::{NatsProgram, PostgresPrograms, ProgramError, Version};

@@ -10,6 +10,7 @@ use rustix::process::{Signal, kill_process};
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::certificates::Issued;
 use crate::error::ServerError;
 use crate::port;
 use crate::process::{BoundSignal, children, command, pid};
@@ -24,6 +25,12 @@ const READY_LIMIT: Duration = Duration::from_secs(60);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 /// How long the processes of a killed server may hold on to its memory, which keeps it from coming back.
 const RESTART_LIMIT: Duration = Duration::from_secs(30);
+
+/// The files of TLS in its directory.
+const CERTIFICATE: &str = "server.crt";
+const KEY: &str = "server.key";
+const CLIENT_CA: &str = "clients.crt";
+const RULES: &str = "hba.conf";
 
 /// What a small server lacks: its indexes in memory, and pages that are not written whole again every few seconds.
 const ROOMY: [&str; 4] = [
@@ -44,6 +51,17 @@ pub struct PostgresOptions {
     pub connections_max: u32,
     /// Whether it has memory and log to work under load, as a server in earnest would. Else it is small.
     pub roomy: bool,
+    /// Over what it is spoken with: TLS and nothing else, or in clear.
+    pub tls: Option<PostgresTls>,
+}
+
+/// TLS of a server.
+#[derive(Debug, Clone)]
+pub struct PostgresTls {
+    /// What it shows.
+    pub certificate: Issued,
+    /// The CA of whoever may connect; without one, nobody is asked for a certificate.
+    pub client_ca: Option<PathBuf>,
 }
 
 impl PostgresOptions {
@@ -54,6 +72,7 @@ impl PostgresOptions {
             fsync: true,
             connections_max: 300,
             roomy: false,
+            tls: None,
         }
     }
 
@@ -112,6 +131,7 @@ impl PostgresServer {
             options,
         };
         server.initdb(&bin_dir.join("initdb"))?;
+        server.write_tls()?;
         server.start_on_a_free_port()?;
         Ok(server)
     }
@@ -202,6 +222,45 @@ impl PostgresServer {
         run(command, "initdb")
     }
 
+    /// The server wants a key of its own, which nobody else can read, and says who may connect in a file of its own.
+    fn write_tls(&self) -> Result<(), ServerError> {
+        let Some(tls) = &self.options.tls else {
+            return Ok(());
+        };
+        let copy = |from: &Path, name: &str| {
+            let text = fs::read_to_string(from)
+                .map_err(ServerError::io(format!("reading {}", from.display())))?;
+            write_private(&self.dir.path().join(name), &text, self.account.as_ref())
+        };
+        copy(&tls.certificate.certificate, CERTIFICATE)?;
+        copy(&tls.certificate.key, KEY)?;
+        let mut rule = "hostssl all all 127.0.0.1/32 scram-sha-256".to_owned();
+        if let Some(client_ca) = &tls.client_ca {
+            copy(client_ca, CLIENT_CA)?;
+            rule.push_str(" clientcert=verify-ca");
+        }
+        write_private(&self.dir.path().join(RULES), &rule, self.account.as_ref())
+    }
+
+    fn tls_settings(&self) -> Vec<String> {
+        let Some(tls) = &self.options.tls else {
+            return Vec::new();
+        };
+        let file = |setting, name| format!("{setting}={}", self.dir.path().join(name).display());
+        let mut settings = vec![
+            "ssl=on".to_owned(),
+            file("ssl_cert_file", CERTIFICATE),
+            file("ssl_key_file", KEY),
+            file("hba_file", RULES),
+        ];
+        settings.extend(
+            tls.client_ca
+                .as_ref()
+                .map(|_| file("ssl_ca_file", CLIENT_CA)),
+        );
+        settings
+    }
+
     fn start_on_a_free_port(&mut self) -> Result<(), ServerError> {
         for _ in 0..START_ATTEMPTS {
             self.port = port::free().ok_or(ServerError::NoPort)?;
@@ -232,6 +291,9 @@ impl PostgresServer {
             for setting in ROOMY {
                 command.args(["-c", setting]);
             }
+        }
+        for setting in self.tls_settings() {
+            command.args(["-c", &setting]);
         }
         let log = self.dir.path().join("log");
         let mut process = ServerProcess::start(SERVER, command, &log)?;

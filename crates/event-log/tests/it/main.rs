@@ -15,5 +15,6 @@ mod rebuilding;
 mod snapshots;
 mod standing;
 mod timers;
+mod tls;
 mod upcasting;
 mod verify;
