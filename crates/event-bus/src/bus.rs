@@ -25,10 +25,42 @@ pub struct BusOptions {
     pub credentials_file: Option<PathBuf>,
     /// A user with a password, instead.
     pub login: Option<Login>,
+    /// TLS, which is then required.
+    pub tls: Option<BusTls>,
     /// How long to wait for any answer of the server.
     pub request_timeout: Duration,
     /// Copies of each stream in a cluster.
     pub replicas: usize,
+}
+
+/// Whom to believe, and who is connecting. The files are read at every connection, so that new ones need no new process.
+#[derive(Clone, Debug)]
+pub struct BusTls {
+    /// The CAs of the servers.
+    pub ca_file: PathBuf,
+    /// A certificate and its key, for a server that asks for one.
+    pub identity: Option<(PathBuf, PathBuf)>,
+}
+
+impl BusTls {
+    fn require(&self, connect: ConnectOptions) -> std::io::Result<ConnectOptions> {
+        let identity = self.identity.iter().flat_map(|(one, other)| [one, other]);
+        for file in identity.chain([&self.ca_file]) {
+            // The client would try for ever, and tell nobody.
+            std::fs::File::open(file).map_err(|error| {
+                std::io::Error::new(error.kind(), format!("{}: {error}", file.display()))
+            })?;
+        }
+        let connect = connect
+            .require_tls(true)
+            .add_root_certificates(self.ca_file.clone());
+        Ok(match &self.identity {
+            Some((certificate, key)) => {
+                connect.add_client_certificate(certificate.clone(), key.clone())
+            }
+            None => connect,
+        })
+    }
 }
 
 /// A user and where its password lies.
@@ -65,7 +97,7 @@ impl Bus {
     /// Connects in the background: the service works without NATS, and the log drains when NATS is there.
     ///
     /// # Errors
-    /// When the options make no sense: an URL that is none, a file of credentials or a password that cannot be read.
+    /// When the options make no sense: an URL that is none, a file of credentials, a password or a certificate that cannot be read.
     pub async fn connect(options: &BusOptions) -> Result<Self, BusError> {
         let connect = match &options.login {
             Some(login) => {
@@ -90,6 +122,11 @@ impl Bus {
                 .credentials_file(file)
                 .await
                 .map_err(BusError::nats("reading the credentials"))?;
+        }
+        if let Some(tls) = &options.tls {
+            connect = tls
+                .require(connect)
+                .map_err(BusError::nats("reading the certificates"))?;
         }
         let servers: Vec<&str> = options.url.split(',').map(str::trim).collect();
         let client = connect

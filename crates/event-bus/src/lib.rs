@@ -22,7 +22,7 @@ mod subscription;
 mod tail;
 mod verify;
 
-pub use bus::{Bus, BusOptions, Login};
+pub use bus::{Bus, BusOptions, BusTls, Login};
 pub use compare::compare_whole;
 pub use envelope::event_type_token;
 pub use error::BusError;

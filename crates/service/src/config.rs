@@ -178,6 +178,12 @@ impl Config {
         if nats.user.is_some() && nats.credentials_file.is_some() {
             senseless.push("nats.user and nats.credentials_file exclude each other".into());
         }
+        if nats.certificate_file.is_some() != nats.key_file.is_some() {
+            senseless.push("nats.certificate_file and nats.key_file go together".into());
+        }
+        if nats.certificate_file.is_some() && nats.ca_file.is_none() {
+            senseless.push("nats.certificate_file needs nats.ca_file".into());
+        }
         if senseless.is_empty() {
             Ok(())
         } else {

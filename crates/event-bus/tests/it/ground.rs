@@ -82,6 +82,7 @@ impl Ground {
             stream_prefix: TestServers::unique_prefix(),
             credentials_file: None,
             login: None,
+            tls: None,
             request_timeout: Duration::from_secs(5),
             replicas: 1,
         };

@@ -24,6 +24,7 @@ async fn a_new_password_in_the_file_is_used_at_the_next_attempt() {
             user: "services".to_owned(),
             password_file: password_file.clone(),
         }),
+        tls: None,
         request_timeout: Duration::from_secs(5),
         replicas: 1,
     };

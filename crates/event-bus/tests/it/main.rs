@@ -11,3 +11,4 @@ mod logging_in;
 mod parking;
 mod relaying;
 mod restoring;
+mod tls;

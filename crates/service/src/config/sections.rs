@@ -166,6 +166,12 @@ pub struct Nats {
     pub user: Option<String>,
     /// File with that password.
     pub password_file: Option<PathBuf>,
+    /// The CAs that are believed. With them TLS is required.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate that is shown to a server who asks for one.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
     /// Time limit of a request.
     pub request_timeout_ms: u64,
     /// Copies of each stream.

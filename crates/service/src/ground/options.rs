@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use event_bus::{BusOptions, Login, RelayOptions};
+use event_bus::{BusOptions, BusTls, Login, RelayOptions};
 use event_log::LogOptions;
 
 use crate::config::{Config, ServiceName};
@@ -44,6 +44,14 @@ pub fn bus_options(config: &Config) -> BusOptions {
                 user,
                 password_file,
             }),
+        tls: config.nats.ca_file.clone().map(|ca_file| BusTls {
+            ca_file,
+            identity: config
+                .nats
+                .certificate_file
+                .clone()
+                .zip(config.nats.key_file.clone()),
+        }),
         request_timeout: Duration::from_millis(config.nats.request_timeout_ms),
         replicas: config.nats.stream_replicas,
     }
