@@ -18,7 +18,7 @@ use telemetry::TelemetryConfig;
 pub use metrics::Metrics;
 pub use sections::{
     Auth, Database, Keys, Lifecycle, Limits, Log, Nats, Peers, PerService, Projection, Relay,
-    SecretUrl, ServiceName, Shutdown,
+    SecretUrl, ServiceName, Shutdown, Tls,
 };
 use source::Environment;
 
@@ -30,6 +30,8 @@ const DEFAULTS: &str = include_str!("../default.toml");
 pub struct Config {
     /// Where each service listens, as `host:port`.
     pub listen: PerService<String>,
+    /// TLS of the servers.
+    pub tls: Tls,
     /// How services reach each other.
     pub peers: Peers,
     /// PostgreSQL.
@@ -154,6 +156,9 @@ impl Config {
     pub fn peer_url(&self, service: ServiceName) -> String {
         match self.peers.url(service) {
             Some(url) => url.to_owned(),
+            None if self.tls.certificate_file.is_some() => {
+                format!("https://{}", self.listen.of(service))
+            }
             None => format!("http://{}", self.listen.of(service)),
         }
     }
@@ -178,8 +183,20 @@ impl Config {
         if nats.user.is_some() && nats.credentials_file.is_some() {
             senseless.push("nats.user and nats.credentials_file exclude each other".into());
         }
-        if nats.certificate_file.is_some() != nats.key_file.is_some() {
-            senseless.push("nats.certificate_file and nats.key_file go together".into());
+        let (tls, peers) = (&self.tls, &self.peers);
+        for (section, certificate, key) in [
+            ("tls", &tls.certificate_file, &tls.key_file),
+            ("peers", &peers.certificate_file, &peers.key_file),
+            ("nats", &nats.certificate_file, &nats.key_file),
+        ] {
+            if certificate.is_some() != key.is_some() {
+                senseless.push(format!(
+                    "{section}.certificate_file and {section}.key_file go together"
+                ));
+            }
+        }
+        if tls.client_ca_file.is_some() && tls.certificate_file.is_none() {
+            senseless.push("tls.client_ca_file needs tls.certificate_file".into());
         }
         if nats.certificate_file.is_some() && nats.ca_file.is_none() {
             senseless.push("nats.certificate_file needs nats.ca_file".into());
@@ -205,6 +222,7 @@ impl Config {
                 database.statement_timeout_ms,
             ),
             ("nats.request_timeout_ms", self.nats.request_timeout_ms),
+            ("tls.reload_interval_ms", self.tls.reload_interval_ms),
             (
                 "peers.concurrent_requests_max",
                 self.peers.concurrent_requests_max as u64,

@@ -31,6 +31,7 @@ use crate::{
     migration::{migrate, require_migrated},
     server::Server,
     tasks::Tasks,
+    tls::ServerTls,
 };
 
 /// How long a task waits after a failure before it tries again.
@@ -245,13 +246,19 @@ impl Ground {
         let relay = relay_options(&self.config, RETRY_DELAY);
         let relay = Relay::new(self.log.clone(), self.bus.clone(), relay);
         let calls = CallDurations::default();
-        self.show_metrics(&calls, relay.standing()).await?;
+        let tls = ServerTls::open(&self.config.tls)?;
+        self.show_metrics(&calls, relay.standing(), tls.clone())
+            .await?;
+        if let Some(tls) = tls.clone() {
+            self.run("certificate", tls.watch(self.tasks.stopping()));
+        }
         self.run("relay", relay.run(self.tasks.stopping()));
         self.run("sweep", sweep(self.log.clone(), self.tasks.stopping()));
         let authenticator = Authenticator::new(&self.secret, &self.config.auth);
         let logs = LogServiceServer::new(LogApi::new(self.name, self.log.clone()));
         let server = Server::new(&self.config, authenticator, contracts::FILE_DESCRIPTOR_SET)
             .measured_by(&calls)
+            .over_tls(tls)
             .add_service(limited!(logs, self.config.limits));
         tracing::info!(service = %self.name, address = ?listener.local_addr().ok(), "serving");
         let served = add(server).serve(listener, shutdown, self.tasks).await;

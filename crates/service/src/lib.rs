@@ -21,6 +21,7 @@ pub mod server;
 pub mod shutdown;
 pub mod status;
 pub mod tasks;
+pub mod tls;
 
 pub use auth::{Authenticator, Principal, Secret, TokenIssuer};
 pub use client::Peer;

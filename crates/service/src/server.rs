@@ -24,6 +24,7 @@ use crate::auth::{AuthLayer, Authenticator};
 use crate::config::{Config, Limits};
 use crate::metrics::CallDurations;
 use crate::tasks::{TaskError, Tasks};
+use crate::tls::ServerTls;
 use edge::{Edge, EdgeLayer};
 use methods::Methods;
 
@@ -71,6 +72,7 @@ pub struct Server {
     names: Vec<&'static str>,
     health: HealthReporter,
     calls: CallDurations,
+    tls: Option<ServerTls>,
 }
 
 impl Server {
@@ -86,7 +88,15 @@ impl Server {
             names: Vec::new(),
             health: HealthReporter::new(),
             calls: CallDurations::default(),
+            tls: None,
         }
+    }
+
+    /// Takes connections over TLS alone.
+    #[must_use]
+    pub fn over_tls(mut self, tls: Option<ServerTls>) -> Self {
+        self.tls = tls;
+        self
     }
 
     /// Has its calls measured where somebody sees them.
@@ -143,7 +153,7 @@ impl Server {
             .layer(AuthLayer::new(self.authenticator.clone()))
             .add_routes(std::mem::take(&mut self.routes).routes().prepare())
             .serve_with_incoming_shutdown(
-                incoming::connections(listener, &self.limits),
+                incoming::connections(listener, &self.limits, self.tls.take()),
                 stop_accepting.clone().cancelled_owned(),
             );
         let mut transport = pin!(transport);

@@ -15,7 +15,7 @@ use futures::{StreamExt as _, stream};
 use service::{Config, Principal, ServiceName};
 use tonic::Status;
 
-use crate::{headers::Headers, meter::Meter, projections::told};
+use crate::{headers::Headers, health, meter::Meter, projections::told};
 use client::{Answer, Service};
 use fields::Registration;
 use lines::{Format, Line};
@@ -58,7 +58,7 @@ pub(crate) struct CustomersArguments {
     /// by its number and this name.
     #[arg(long, value_parser = parse_name)]
     name: Option<String>,
-    /// Where the customers service is, as host:port, where that is not what the configuration says.
+    /// Where the customers service is, as host:port or https://host:port, where that is not what the configuration says.
     #[arg(long)]
     address: Option<String>,
     /// Lines under way at once.
@@ -97,11 +97,11 @@ async fn customers(config: &Config, arguments: &CustomersArguments) -> Result<()
     let correlation_id = format!("import/{name}");
     let headers = Headers::new(config, &principal, TOKEN_LIFETIME, &correlation_id)?;
     let url = match &arguments.address {
-        Some(address) => format!("http://{address}"),
+        Some(address) => health::url(address),
         None => config.peer_url(ServiceName::Customers),
     };
     let patience = Duration::from_secs(arguments.patience_s);
-    let service = Service::new(&url, headers, patience)?;
+    let service = Service::new(&url, &config.peers, headers, patience)?;
     let record = record(arguments, &source, &service, &url).await?;
     let total = source.examined.as_ref().map(|examined| examined.lines);
     let (counts, how_fast) = send(arguments, source, &service, record, total).await?;

@@ -105,7 +105,7 @@ fn main() -> Result<()> {
     match arguments.command {
         Command::Serve { services } => serve::run(&config()?, &services),
         Command::Migrate { services } => migrate::run(&config()?, &services),
-        Command::Health(health) => health::run(&health),
+        Command::Health(health) => health::run(&health, || Ok(config()?)),
         Command::Init => secrets::init(&config()?),
         Command::Doctor(doctor) => doctor::run(&config()?, &doctor),
         Command::Backup(backup) => backup::run(&config()?, &backup),

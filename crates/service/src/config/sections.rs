@@ -101,6 +101,20 @@ impl fmt::Debug for SecretUrl {
     }
 }
 
+/// `[tls]`: what the gRPC servers show, and whom they let in.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate and those above it. None: servers speak in clear.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
+    /// The CAs of clients. None: clients need no certificate.
+    pub client_ca_file: Option<PathBuf>,
+    /// How often the files are looked at.
+    pub reload_interval_ms: u64,
+}
+
 /// `[peers]`: how services call each other.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,6 +127,12 @@ pub struct Peers {
     pub segmentation: Option<String>,
     /// URL of the campaigns service, if not its listen address.
     pub campaigns: Option<String>,
+    /// The CAs that are believed for https.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate that is shown to servers who ask for one.
+    pub certificate_file: Option<PathBuf>,
+    /// Its key.
+    pub key_file: Option<PathBuf>,
     /// Time limit of a new connection.
     pub connect_timeout_ms: u64,
     /// Longest wait for the first answer.

@@ -5,7 +5,9 @@ use std::io;
 use event_bus::BusError;
 use event_log::{KeyError, LogError};
 
-use crate::{auth::SecretError, client::InvalidPeer, config::ServiceName, server::ServeError};
+use crate::{
+    auth::SecretError, client::InvalidPeer, config::ServiceName, server::ServeError, tls::TlsError,
+};
 
 /// A service could not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +54,9 @@ pub enum GroundError {
         #[source]
         source: io::Error,
     },
+    /// The certificate of the server is missing, or of no use.
+    #[error("the server's certificate cannot be had")]
+    Tls(#[from] TlsError),
     /// The server failed.
     #[error(transparent)]
     Serve(#[from] ServeError),

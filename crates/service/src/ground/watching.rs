@@ -10,6 +10,7 @@ use crate::{
     config::ServiceName,
     log_service::PeerLog,
     metrics::{CallDurations, Endpoint, Metrics, Watch, Watched},
+    tls::ServerTls,
 };
 
 impl Ground {
@@ -29,6 +30,7 @@ impl Ground {
         &self,
         calls: &CallDurations,
         relay: RelayStanding,
+        tls: Option<ServerTls>,
     ) -> Result<(), GroundError> {
         let Some(address) = self.config.metrics.listen.of(self.name) else {
             return Ok(());
@@ -53,7 +55,7 @@ impl Ground {
             .into_iter()
             .map(|origin| Ok((origin, PeerLog(self.peer(origin)?))))
             .collect::<Result<_, GroundError>>()?;
-        let watch = Watch::new(self.name, self.log.clone(), watched, relay, origins);
+        let watch = Watch::new(self.name, self.log.clone(), watched, relay, origins, tls);
         let metrics = Metrics::new(self.name, &self.log, calls, watch);
         let stopping = self.tasks.stopping();
         let metrics = Arc::new(metrics);

@@ -12,7 +12,7 @@ use super::{
     gauges::{Gauge, Labels},
     past::Past,
 };
-use crate::{clock, config::ServiceName, log_service::PeerLog};
+use crate::{clock, config::ServiceName, log_service::PeerLog, tls::ServerTls};
 
 /// How long one answer may take. What has not come by then is left out.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(2);
@@ -32,6 +32,7 @@ pub(crate) struct Watch {
     projections: Vec<Watched>,
     relay: RelayStanding,
     origins: Vec<(ServiceName, PeerLog)>,
+    tls: Option<ServerTls>,
     pasts: BTreeMap<ServiceName, Past>,
 }
 
@@ -43,6 +44,7 @@ impl Watch {
         projections: Vec<Watched>,
         relay: RelayStanding,
         origins: Vec<(ServiceName, PeerLog)>,
+        tls: Option<ServerTls>,
     ) -> Self {
         Self {
             name,
@@ -50,6 +52,7 @@ impl Watch {
             projections,
             relay,
             origins,
+            tls,
             pasts: BTreeMap::new(),
         }
     }
@@ -57,6 +60,7 @@ impl Watch {
     pub(super) async fn look(&mut self) -> Vec<Gauge> {
         // Before our own statement takes one of them.
         let mut seen = self.connections();
+        seen.extend(self.certificate());
         // Before what follows them, so that nobody seems to be behind what came a moment later.
         self.look_at_origins().await;
         let targets: Vec<Target> = self.projections.iter().map(|one| one.target).collect();
@@ -106,6 +110,23 @@ impl Watch {
             .entry(name)
             .or_default()
             .note(heads, Instant::now());
+    }
+
+    fn certificate(&self) -> [Gauge; 2] {
+        let tls = self.tls.as_ref();
+        let stale = tls.map(|tls| f64::from(u8::from(tls.is_stale())));
+        [
+            Gauge::one(
+                "vefa_tls_certificate_expiry_timestamp_seconds",
+                "When the certificate that the server shows is good no more",
+                tls.map(|tls| tls.expires_unix_s() as f64),
+            ),
+            Gauge::one(
+                "vefa_tls_certificate_stale",
+                "Whether its files have become of no use, so that what they held before is shown",
+                stale,
+            ),
+        ]
     }
 
     fn connections(&self) -> Vec<Gauge> {

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 use crate::config::Limits;
+use crate::tls::ServerTls;
 
 /// The HTTP/2 client preface (RFC 9113, 3.4).
 const PREFACE_BYTES: usize = 24;
@@ -26,20 +29,25 @@ const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 pub(super) fn connections(
     listener: TcpListener,
     limits: &Limits,
+    tls: Option<ServerTls>,
 ) -> impl Stream<Item = io::Result<Connection>> + use<> {
     let places = Arc::new(Semaphore::new(limits.connections_max));
-    let handshake = Duration::from_millis(limits.handshake_timeout_ms);
-    futures::stream::unfold((listener, places), move |(listener, places)| async move {
-        let connection = accept(&listener, &places, handshake).await;
-        Some((Ok(connection), (listener, places)))
+    let handshake_max = Duration::from_millis(limits.handshake_timeout_ms);
+    // One more than there are places for, so that whoever finds none is still told at once.
+    let handshakes = limits.connections_max.saturating_add(1);
+    futures::stream::unfold((listener, places), |(listener, places)| async move {
+        let accepted = accept(&listener, &places).await;
+        Some((accepted, (listener, places)))
     })
+    .map(move |(stream, place)| begin(stream, place, tls.clone(), Instant::now() + handshake_max))
+    .buffer_unordered(handshakes)
+    .filter_map(|begun| std::future::ready(begun.map(Ok)))
 }
 
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-    handshake: Duration,
-) -> Connection {
+) -> (TcpStream, OwnedSemaphorePermit) {
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
@@ -58,20 +66,45 @@ async fn accept(
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        return Connection {
-            stream,
-            preface: Some(Preface {
-                bytes_left: PREFACE_BYTES,
-                deadline: Box::pin(tokio::time::sleep(handshake)),
-            }),
-            _place: place,
-        };
+        return (stream, place);
     }
+}
+
+/// The handshake, where there is to be one; nothing when it fails or takes too long.
+async fn begin(
+    stream: TcpStream,
+    place: OwnedSemaphorePermit,
+    tls: Option<ServerTls>,
+    deadline: Instant,
+) -> Option<Connection> {
+    let stream = match tls {
+        None => Either::Left(stream),
+        Some(tls) => {
+            let handshake = tls.acceptor().accept(stream);
+            let shaken = tokio::time::timeout_at(deadline, handshake).await;
+            match shaken.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+                Ok(stream) => Either::Right(stream),
+                Err(error) => {
+                    // Anybody can cause that, as often as they like.
+                    tracing::debug!(%error, "a TLS handshake failed");
+                    return None;
+                }
+            }
+        }
+    };
+    Some(Connection {
+        stream,
+        preface: Some(Preface {
+            bytes_left: PREFACE_BYTES,
+            deadline: Box::pin(tokio::time::sleep_until(deadline)),
+        }),
+        _place: place,
+    })
 }
 
 /// A connection that holds one of the places, and fails if its preface is late.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Either<TcpStream, TlsStream<TcpStream>>,
     preface: Option<Preface>,
     _place: OwnedSemaphorePermit,
 }
@@ -142,6 +175,9 @@ impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> Self::ConnectInfo {
-        self.stream.connect_info()
+        match &self.stream {
+            Either::Left(stream) => stream.connect_info(),
+            Either::Right(stream) => stream.get_ref().0.connect_info(),
+        }
     }
 }

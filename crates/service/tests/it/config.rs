@@ -130,6 +130,21 @@ fn values_without_sense_are_refused_all_at_once() {
 }
 
 #[test]
+fn half_of_what_tls_needs_is_refused() {
+    let text = "[tls]\nclient_ca_file = \"ca\"\n[peers]\nkey_file = \"key\"\n[nats]\ncertificate_file = \"crt\"";
+    let ConfigError::Senseless(reasons) = from_file(text).unwrap_err() else {
+        panic!("{text}")
+    };
+    let expected = [
+        "peers.certificate_file and peers.key_file go together",
+        "nats.certificate_file and nats.key_file go together",
+        "tls.client_ca_file needs tls.certificate_file",
+        "nats.certificate_file needs nats.ca_file",
+    ];
+    assert_eq!(reasons, expected);
+}
+
+#[test]
 fn a_file_that_is_asked_for_must_exist() {
     let error = Config::from_layers(Some(Path::new("no/such/file.toml")), []).unwrap_err();
     assert!(matches!(error, ConfigError::File { .. }), "{error}");

@@ -10,3 +10,4 @@ mod metrics;
 mod peer;
 mod shutdown;
 mod stand;
+mod tls;

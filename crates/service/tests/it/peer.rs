@@ -1,5 +1,7 @@
 //! One service calls another.
 
+use std::error::Error as _;
+
 use aggregate::TenantId;
 use service::config::ServiceName;
 use service::{Config, Peer};
@@ -68,8 +70,7 @@ async fn an_address_that_is_no_url_is_refused_by_name() {
     let Err(error) = Peer::new(&config, CAMPAIGNS, CUSTOMERS, stand.issuer.clone()) else {
         panic!("it was taken");
     };
-    assert_eq!(
-        error.to_string(),
-        "peers.customers: \"not a url\" is not a URL"
-    );
+    assert_eq!(error.to_string(), "peers.customers is of no use");
+    let reason = error.source().unwrap().to_string();
+    assert_eq!(reason, "\"not a url\" is not a URL");
 }

@@ -16,6 +16,7 @@ use prost_types::{
 };
 use service::metrics::CallDurations;
 use service::server::ServeError;
+use service::tls::ServerTls;
 use service::{Authenticator, Config, Deadline, Principal, Secret, Server, Tasks, TokenIssuer};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -161,6 +162,7 @@ pub(crate) struct Stand {
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: Tasks,
     pub(crate) calls: CallDurations,
+    pub(crate) tls: Option<ServerTls>,
     server: JoinSet<Result<(), ServeError>>,
 }
 
@@ -182,8 +184,17 @@ impl Stand {
         let (shutdown, tasks) = (CancellationToken::new(), Tasks::new());
         let authenticator = Authenticator::new(&secret(), &config.auth);
         let calls = CallDurations::default();
+        let tls = ServerTls::open(&config.tls).unwrap();
+        if let Some(tls) = tls.clone() {
+            let watching = tls.watch(tasks.stopping());
+            tasks.spawn("certificate", async {
+                watching.await;
+                Ok::<_, Infallible>(())
+            });
+        }
         let serving = Server::new(&config, authenticator, &DESCRIPTORS)
             .measured_by(&calls)
+            .over_tls(tls.clone())
             .add_service(TestService(backstage.clone()))
             .serve(listener, shutdown.clone(), tasks.clone());
         let mut server = JoinSet::new();
@@ -197,6 +208,7 @@ impl Stand {
             shutdown,
             tasks,
             calls,
+            tls,
             server,
         }
     }

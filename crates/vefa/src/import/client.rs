@@ -2,19 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use contracts::{
     common::v1::{GetHeadsRequest, log_service_client::LogServiceClient},
     customers::v1::{RegisterCustomerRequest, customers_service_client::CustomersServiceClient},
 };
 use event_log::ConsistencyToken;
 use serde::{Deserialize, Serialize};
+use service::{client::Address, config::Peers};
 use tokio::time::{Instant, sleep};
-use tonic::{
-    Code, Request, Status,
-    service::interceptor::InterceptedService,
-    transport::{Channel, Endpoint},
-};
+use tonic::{Code, Request, Status, service::interceptor::InterceptedService, transport::Channel};
 use tonic_types::StatusExt as _;
 
 use crate::headers::Headers;
@@ -46,13 +43,18 @@ pub(super) enum Answer {
 
 impl Service {
     /// Connects at the first call. `patience` is how long a call is tried again.
-    pub(super) fn new(url: &str, headers: Headers, patience: Duration) -> Result<Self> {
-        let channel = Endpoint::from_shared(url.to_owned())
-            .with_context(|| format!("{url:?} is not a URL"))?
+    pub(super) fn new(
+        url: &str,
+        peers: &Peers,
+        headers: Headers,
+        patience: Duration,
+    ) -> Result<Self> {
+        let mut address = Address::new(url, peers)?;
+        address.endpoint = address
+            .endpoint
             .connect_timeout(CONNECT_MAX)
-            .tcp_nodelay(true)
-            .connect_lazy();
-        let wire = InterceptedService::new(channel, headers);
+            .tcp_nodelay(true);
+        let wire = InterceptedService::new(address.connect_lazy(), headers);
         Ok(Self {
             customers: CustomersServiceClient::new(wire.clone()),
             log: LogServiceClient::new(wire),
