@@ -10,7 +10,6 @@ mod line;
 mod live;
 mod log;
 mod tail;
-mod types;
 
 use std::io::Write as _;
 
@@ -18,7 +17,6 @@ use anyhow::{Context as _, Result};
 use service::Config;
 
 pub(crate) use describe::meaning;
-pub(crate) use types::EventTypes;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Command {

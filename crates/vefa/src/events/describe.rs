@@ -7,7 +7,7 @@ use prost_reflect::{
     Cardinality, EnumDescriptor, FieldDescriptor, FileDescriptor, Kind, MessageDescriptor,
 };
 
-use super::types::EventTypes;
+use event_json::EventTypes;
 
 #[derive(clap::Args)]
 pub(crate) struct DescribeArguments {

@@ -15,6 +15,7 @@ mod state;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
+use event_json::EventTypes;
 use service::Config;
 use time::OffsetDateTime;
 
@@ -22,7 +23,6 @@ use super::{
     access::Access,
     filter::{Filter, Wanted, parse_moment},
     log::ServiceLog,
-    types::EventTypes,
 };
 use crate::{meter::Meter, projections::told};
 use part::Format;

@@ -10,8 +10,8 @@ use prost_reflect::{DynamicMessage, Value};
 use service::ServiceName;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::types::EventTypes;
 use crate::serve::parse_name;
+use event_json::EventTypes;
 
 /// The wishes that all commands share.
 #[derive(clap::Args)]
@@ -38,7 +38,7 @@ impl Wanted {
     pub(crate) fn types(&self, types: &EventTypes) -> Result<BTreeSet<String>> {
         self.types
             .iter()
-            .map(|name| types.full_name(name))
+            .map(|name| Ok(types.full_name(name)?))
             .collect()
     }
 }

@@ -20,6 +20,7 @@ use aggregate::Partition;
 use anyhow::Result;
 use contracts::common::v1::LoggedEvent;
 use event_bus::{Bus, BusError, Heard};
+use event_json::{EventTypes, logged};
 use service::{ServiceName, clock};
 use time::OffsetDateTime;
 use tokio::{
@@ -29,10 +30,9 @@ use tokio::{
 
 use super::{
     filter::Filter,
-    live::{self, LOOK_AGAIN, Live, logged},
+    live::{self, LOOK_AGAIN, Live},
     log::{Heads, ServiceLog, Unread},
     tell,
-    types::EventTypes,
 };
 
 /// How often the log is asked for what was not heard.

@@ -4,9 +4,7 @@ use std::{future::pending, time::Duration};
 
 use aggregate::Partition;
 use anyhow::Result;
-use contracts::common::v1::LoggedEvent;
 use event_bus::{Bus, BusError, Heard, Subscription};
-use event_log::{StoredEvent, timestamp};
 
 use super::{log::ServiceLog, tell};
 
@@ -61,24 +59,5 @@ pub(super) async fn next(live: &mut Option<Live>) -> Result<Heard, BusError> {
     match live {
         Some(live) => live.subscription.next().await,
         None => pending().await,
-    }
-}
-
-/// The same event as the log would have told it.
-pub(super) fn logged(event: StoredEvent, epoch: u32) -> LoggedEvent {
-    LoggedEvent {
-        metadata: event.metadata().ok(),
-        tenant: event.tenant.into(),
-        partition: event.partition.number().into(),
-        position: event.position.unsigned_abs(),
-        stream_id: event.stream_id.to_string(),
-        version: event.version.unsigned_abs(),
-        epoch,
-        event_id: event.event_id.to_string(),
-        r#type: event.type_,
-        schema_version: u32::try_from(event.schema_version).unwrap_or_default(),
-        payload: event.payload,
-        occurred_time: Some(timestamp::to_proto(event.occurred_at)),
-        recorded_time: Some(timestamp::to_proto(event.recorded_at)),
     }
 }

@@ -9,6 +9,7 @@ use std::{
 use aggregate::CustomerId;
 use anyhow::{Context as _, Result, ensure};
 use event_bus::Bus;
+use event_json::EventTypes;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use service::{Config, bus_options, clock, shutdown};
 use time::OffsetDateTime;
@@ -24,7 +25,6 @@ use super::{
     follow::{Follower, Start, Wanted},
     line,
     log::ServiceLog,
-    types::EventTypes,
 };
 
 /// Events that wait to be written.
@@ -161,7 +161,7 @@ fn write(mut events: Receiver<Wanted>, format: Format, types: &EventTypes) -> Re
         out.flush()?;
         while let Some((service, event)) = events.blocking_recv() {
             let line = match format {
-                Format::Jsonl => line::json(service, &event, types)?,
+                Format::Jsonl => event_json::json(service.as_str(), &event, types)?,
                 Format::Table => line::table(service, &event),
             };
             writeln!(out, "{line}")?;

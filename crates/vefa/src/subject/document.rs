@@ -6,6 +6,7 @@ use aggregate::CustomerId;
 use anyhow::{Context as _, Result};
 use contracts::common::v1::{EventMetadata, ExportSubjectResponse, LoggedEvent};
 use event_bus::event_type_token;
+use event_json::EventTypes;
 use event_log::timestamp;
 
 use prost_reflect::{DynamicMessage, prost::Message};
@@ -15,7 +16,7 @@ use service::ServiceName;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::ask::Services;
-use crate::events::{EventTypes, meaning};
+use crate::events::meaning;
 
 /// What the names of sealed fields end in, in protobuf's JSON form.
 const SEALED: &str = "Sealed";

@@ -233,7 +233,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::events::types::EventTypes;
+    use event_json::EventTypes;
 
     #[test]
     fn no_two_columns_have_one_name_and_none_that_of_a_folder() {

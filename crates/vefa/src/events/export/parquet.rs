@@ -141,7 +141,7 @@ mod tests {
     use service::ServiceName;
 
     use super::*;
-    use crate::events::types::EventTypes;
+    use event_json::EventTypes;
 
     fn written(event: &LoggedEvent) -> Row {
         let types = EventTypes::published().unwrap();

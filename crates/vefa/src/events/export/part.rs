@@ -14,7 +14,7 @@ use service::ServiceName;
 use time::Date;
 
 use super::{cell::Cell, layout::Layout, parquet};
-use crate::events::types::EventTypes;
+use event_json::EventTypes;
 
 /// How rows are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]

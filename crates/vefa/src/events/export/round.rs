@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use aggregate::Partition;
 use anyhow::{Context as _, Result, ensure};
 use contracts::common::v1::LoggedEvent;
+use event_json::EventTypes;
 use event_log::timestamp;
 use time::{Date, UtcOffset};
 
@@ -15,7 +16,6 @@ use super::{
 use crate::events::{
     filter::Filter,
     log::{Heads, ServiceLog},
-    types::EventTypes,
 };
 
 /// The events of a round by type and day, each partition in order.

@@ -1,27 +1,36 @@
 //! What payloads mean: the descriptors that all services publish.
 
-use anyhow::{Context as _, Result, bail};
 use contracts::common::v1::LoggedEvent;
 use event_bus::event_type_token;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use prost_reflect::{DescriptorError, DescriptorPool, DynamicMessage, MessageDescriptor};
+
+/// No type has this short name.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no event type {name}; there are {}", known.join(", "))]
+pub struct UnknownType {
+    /// What was asked for.
+    pub name: String,
+    /// The short names that there are.
+    pub known: Vec<String>,
+}
 
 /// The types of events that this program knows.
 #[derive(Clone)]
-pub(crate) struct EventTypes(DescriptorPool);
+pub struct EventTypes(DescriptorPool);
 
 impl EventTypes {
     /// Those that the contracts publish.
     ///
     /// # Errors
     /// Never in a program that was built from a contract that compiles.
-    pub(crate) fn published() -> Result<Self> {
-        let pool = DescriptorPool::decode(contracts::FILE_DESCRIPTOR_SET)
-            .context("reading the descriptors of events")?;
-        Ok(Self(pool))
+    pub fn published() -> Result<Self, DescriptorError> {
+        Ok(Self(DescriptorPool::decode(
+            contracts::FILE_DESCRIPTOR_SET,
+        )?))
     }
 
     /// The messages of all files of events, but for those that are parts of others.
-    pub(crate) fn all(&self) -> impl Iterator<Item = MessageDescriptor> {
+    pub fn all(&self) -> impl Iterator<Item = MessageDescriptor> {
         let files = self.0.files();
         let of_events = files.filter(|file| file.name().ends_with("/events.proto"));
         let messages: Vec<MessageDescriptor> = of_events
@@ -36,12 +45,14 @@ impl EventTypes {
     }
 
     /// The type of this name; none when an event of it is newer than this program.
-    pub(crate) fn find(&self, full_name: &str) -> Option<MessageDescriptor> {
+    #[must_use]
+    pub fn find(&self, full_name: &str) -> Option<MessageDescriptor> {
         self.0.get_message_by_name(full_name)
     }
 
     /// The payload of an event; none when its type is not known, or its bytes are none of that type.
-    pub(crate) fn decode(&self, event: &LoggedEvent) -> Option<DynamicMessage> {
+    #[must_use]
+    pub fn decode(&self, event: &LoggedEvent) -> Option<DynamicMessage> {
         let descriptor = self.find(&event.r#type)?;
         DynamicMessage::decode(descriptor, event.payload.clone()).ok()
     }
@@ -50,7 +61,7 @@ impl EventTypes {
     ///
     /// # Errors
     /// When no type has this short name.
-    pub(crate) fn full_name(&self, name: &str) -> Result<String> {
+    pub fn full_name(&self, name: &str) -> Result<String, UnknownType> {
         if name.contains('.') {
             return Ok(name.to_owned());
         }
@@ -59,11 +70,11 @@ impl EventTypes {
             return Ok(found.clone());
         }
         names.sort();
-        let short: Vec<&str> = names.iter().map(|name| event_type_token(name)).collect();
-        bail!(
-            "there is no event type {name}; there are {}",
-            short.join(", ")
-        )
+        let known = names.iter().map(|name| event_type_token(name).to_owned());
+        Err(UnknownType {
+            name: name.to_owned(),
+            known: known.collect(),
+        })
     }
 }
 
