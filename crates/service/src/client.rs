@@ -136,7 +136,7 @@ pub fn channel(config: &Config, to: ServiceName, user_agent: &str) -> Result<Cha
 pub struct Peer {
     channel: Channel,
     issuer: TokenIssuer,
-    from: ServiceName,
+    from: &'static str,
     to: ServiceName,
 }
 
@@ -149,6 +149,16 @@ impl Peer {
     pub fn new(
         config: &Config,
         from: ServiceName,
+        to: ServiceName,
+        issuer: TokenIssuer,
+    ) -> Result<Self, InvalidPeer> {
+        Self::beside(config, from.as_str(), to, issuer)
+    }
+
+    /// The service `to`, called by a process that stands beside the services.
+    pub(crate) fn beside(
+        config: &Config,
+        from: &'static str,
         to: ServiceName,
         issuer: TokenIssuer,
     ) -> Result<Self, InvalidPeer> {
@@ -185,7 +195,7 @@ impl Peer {
 #[derive(Clone)]
 pub struct Credentials {
     issuer: TokenIssuer,
-    from: ServiceName,
+    from: &'static str,
     to: ServiceName,
     tenant: Option<TenantId>,
 }

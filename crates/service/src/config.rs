@@ -7,6 +7,7 @@ mod metrics;
 mod passwords;
 mod sections;
 mod source;
+pub mod webhooks;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,7 @@ pub use sections::{
     SecretUrl, ServiceName, Shutdown, Tls,
 };
 use source::Environment;
+pub use webhooks::Webhooks;
 
 const DEFAULTS: &str = include_str!("../default.toml");
 
@@ -58,6 +60,8 @@ pub struct Config {
     pub telemetry: TelemetryConfig,
     /// Where metrics are read.
     pub metrics: Metrics,
+    /// Events as HTTP requests.
+    pub webhooks: Webhooks,
 }
 
 /// The configuration cannot be used.
@@ -149,6 +153,7 @@ impl Config {
             .map_err(source::explain)?;
         config.validate()?;
         passwords::put(&mut config.database)?;
+        passwords::put_webhooks(&mut config.webhooks)?;
         Ok(config)
     }
 
@@ -201,6 +206,7 @@ impl Config {
         if nats.certificate_file.is_some() && nats.ca_file.is_none() {
             senseless.push("nats.certificate_file needs nats.ca_file".into());
         }
+        senseless.extend(self.webhooks.senseless());
         if senseless.is_empty() {
             Ok(())
         } else {

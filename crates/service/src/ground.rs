@@ -1,9 +1,11 @@
 //! What a service is made of besides its own logic, wired once for all four: log, bus, relay, projections, followers, server.
 
+mod beside;
 mod error;
 mod options;
 mod watching;
 
+pub use beside::{Beside, EpochTold};
 pub use error::GroundError;
 pub use options::bus_options;
 use options::{log_options, relay_options, retention};

@@ -29,7 +29,9 @@ pub use command::Caller;
 pub use config::{Config, ServiceName};
 pub use deadline::Deadline;
 pub use erasures::Erasures;
-pub use ground::{Ground, GroundError, Maintained, attach, bus_options, master_keys};
+pub use ground::{
+    Beside, EpochTold, Ground, GroundError, Maintained, attach, bus_options, master_keys,
+};
 pub use migration::migrate;
 pub use server::Server;
 pub use tasks::Tasks;

@@ -5,7 +5,7 @@ use event_log::LogError;
 use sqlx::{PgPool, migrate::Migrator, postgres::PgPoolOptions};
 
 use crate::{
-    config::{Config, ServiceName},
+    config::{Config, SecretUrl, ServiceName},
     ground::GroundError,
 };
 
@@ -15,7 +15,11 @@ use crate::{
 /// # Errors
 /// When the database does not answer, or a migration fails; those before it stay applied.
 pub async fn migrate(name: ServiceName, config: &Config, own: Migrator) -> Result<(), GroundError> {
-    let pool = connect(name, config).await?;
+    migrate_at(config.database.url.of(name), own).await
+}
+
+pub(crate) async fn migrate_at(url: &SecretUrl, own: Migrator) -> Result<(), GroundError> {
+    let pool = connect(url).await?;
     for mut migrator in [event_log::migrations(), own] {
         // Both share the table that records what was applied.
         migrator.set_ignore_missing(true);
@@ -31,7 +35,17 @@ pub(crate) async fn require_migrated(
     config: &Config,
     own: &Migrator,
 ) -> Result<(), GroundError> {
-    let pool = connect(name, config).await?;
+    let by = format!("vefa migrate {name}");
+    require_migrated_at(name.as_str(), config.database.url.of(name), own, by).await
+}
+
+pub(crate) async fn require_migrated_at(
+    name: &'static str,
+    url: &SecretUrl,
+    own: &Migrator,
+    by: String,
+) -> Result<(), GroundError> {
+    let pool = connect(url).await?;
     let applied = applied(&pool).await?;
     pool.close().await;
     let log = event_log::migrations();
@@ -40,14 +54,14 @@ pub(crate) async fn require_migrated(
     if missing.is_empty() {
         Ok(())
     } else {
-        Err(GroundError::NotMigrated { name, missing })
+        Err(GroundError::NotMigrated { name, by, missing })
     }
 }
 
 /// One connection, without the time limits of a service's.
-async fn connect(name: ServiceName, config: &Config) -> Result<PgPool, LogError> {
-    let url = config.database.url.of(name).expose();
-    Ok(PgPoolOptions::new().max_connections(1).connect(url).await?)
+async fn connect(url: &SecretUrl) -> Result<PgPool, LogError> {
+    let options = PgPoolOptions::new().max_connections(1);
+    Ok(options.connect(url.expose()).await?)
 }
 
 /// The versions that are applied, in a database that may be empty.

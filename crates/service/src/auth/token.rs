@@ -234,7 +234,7 @@ struct Signing {
     issuer: String,
     audience: String,
     peer_lifetime: Duration,
-    peer_tokens: Cache<(ServiceName, ServiceName, Option<TenantId>), Arc<str>>,
+    peer_tokens: Cache<(&'static str, ServiceName, Option<TenantId>), Arc<str>>,
 }
 
 impl TokenIssuer {
@@ -286,7 +286,7 @@ impl TokenIssuer {
     /// no tenant, across all of them.
     pub(crate) fn peer_token(
         &self,
-        from: ServiceName,
+        from: &'static str,
         to: ServiceName,
         tenant: Option<&TenantId>,
     ) -> Result<Arc<str>, Arc<MintError>> {

@@ -1,8 +1,10 @@
 //! Passwords that stand in files of their own, put into the URLs that need them.
 
+use std::path::PathBuf;
+
 use url::Url;
 
-use super::{ConfigError, Database, ServiceName};
+use super::{ConfigError, Database, SecretUrl, ServiceName, Webhooks};
 
 /// Reads the files that are named. White space at the end of a password does not count.
 pub(super) fn put(database: &mut Database) -> Result<(), ConfigError> {
@@ -11,19 +13,32 @@ pub(super) fn put(database: &mut Database) -> Result<(), ConfigError> {
             continue;
         };
         let key = format!("database.password_file.{service}");
-        let password = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(source) => return Err(ConfigError::Password { key, path, source }),
-        };
-        let url = database.url.of_mut(service);
-        let with_password = with_password(url.expose(), password.trim_end());
-        *url = with_password.map_err(|reason| {
-            // The URL itself is not shown: it may hold a password.
-            ConfigError::Senseless(vec![format!(
-                "database.url.{service}, with {key}: {reason}"
-            )])
-        })?;
+        let of = format!("database.url.{service}");
+        put_one(database.url.of_mut(service), of, path, key)?;
     }
+    Ok(())
+}
+
+/// The same for the database of webhooks.
+pub(super) fn put_webhooks(webhooks: &mut Webhooks) -> Result<(), ConfigError> {
+    let Some(path) = webhooks.database_password_file.clone() else {
+        return Ok(());
+    };
+    let key = "webhooks.database_password_file".to_owned();
+    let of = "webhooks.database_url".to_owned();
+    put_one(&mut webhooks.database_url, of, path, key)
+}
+
+fn put_one(url: &mut SecretUrl, of: String, path: PathBuf, key: String) -> Result<(), ConfigError> {
+    let password = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(source) => return Err(ConfigError::Password { key, path, source }),
+    };
+    let with_password = with_password(url.expose(), password.trim_end());
+    *url = with_password.map_err(|reason| {
+        // The URL itself is not shown: it may hold a password.
+        ConfigError::Senseless(vec![format!("{of}, with {key}: {reason}")])
+    })?;
     Ok(())
 }
 

@@ -5,9 +5,7 @@ use std::io;
 use event_bus::BusError;
 use event_log::{KeyError, LogError};
 
-use crate::{
-    auth::SecretError, client::InvalidPeer, config::ServiceName, server::ServeError, tls::TlsError,
-};
+use crate::{auth::SecretError, client::InvalidPeer, server::ServeError, tls::TlsError};
 
 /// A service could not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -29,11 +27,13 @@ pub enum GroundError {
     Migration(#[from] sqlx::migrate::MigrateError),
     /// Tables are not up to date, and it is not the service that brings them up to date.
     #[error(
-        "the database of {name} lacks the migrations {missing:?}: run `vefa migrate {name}`, or set database.migrate"
+        "the database of {name} lacks the migrations {missing:?}: run `{by}`, or set database.migrate"
     )]
     NotMigrated {
         /// Whose database.
-        name: ServiceName,
+        name: &'static str,
+        /// The command that applies them.
+        by: String,
         /// What is not applied.
         missing: Vec<i64>,
     },
@@ -44,10 +44,10 @@ pub enum GroundError {
     #[error(transparent)]
     Peer(#[from] InvalidPeer),
     /// The address at which metrics are to be read is taken, or makes no sense.
-    #[error("metrics.listen.{name}: cannot listen on {address}")]
+    #[error("{key}: cannot listen on {address}")]
     Metrics {
-        /// Whose metrics.
-        name: ServiceName,
+        /// The setting.
+        key: String,
         /// The address.
         address: String,
         /// Why.

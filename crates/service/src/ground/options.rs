@@ -5,16 +5,20 @@ use std::time::Duration;
 use event_bus::{BusOptions, BusTls, Login, RelayOptions};
 use event_log::LogOptions;
 
-use crate::config::{Config, ServiceName};
+use crate::config::{Config, SecretUrl, ServiceName};
 
 pub(super) fn retention(config: &Config) -> Duration {
     Duration::from_secs(u64::from(config.log.idempotency_retention_days) * 24 * 60 * 60)
 }
 
 pub(super) fn log_options(name: ServiceName, config: &Config) -> LogOptions {
+    log_options_at(config.database.url.of(name), config)
+}
+
+pub(super) fn log_options_at(url: &SecretUrl, config: &Config) -> LogOptions {
     let database = &config.database;
     LogOptions {
-        database_url: database.url.of(name).expose().to_owned(),
+        database_url: url.expose().to_owned(),
         connections_max: database.pool_connections_max,
         acquire_timeout: Duration::from_millis(database.acquire_timeout_ms),
         statement_timeout: Duration::from_millis(database.statement_timeout_ms),

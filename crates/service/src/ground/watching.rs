@@ -38,7 +38,7 @@ impl Ground {
         let endpoint = Endpoint::bind(address)
             .await
             .map_err(|source| GroundError::Metrics {
-                name: self.name,
+                key: format!("metrics.listen.{}", self.name),
                 address: address.clone(),
                 source,
             })?;
