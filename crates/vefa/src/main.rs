@@ -15,6 +15,7 @@ mod secrets;
 mod serve;
 mod subject;
 mod version;
+mod webhooks;
 
 use std::path::PathBuf;
 
@@ -72,6 +73,11 @@ enum Command {
         #[command(subcommand)]
         command: events::Command,
     },
+    /// Events as signed HTTP requests, for those who have no NATS: sending them, how they stand, and what to do about those that failed.
+    Webhooks {
+        #[command(subcommand)]
+        command: webhooks::Command,
+    },
     /// Registers customers from a file.
     Import {
         #[command(subcommand)]
@@ -112,6 +118,7 @@ fn main() -> Result<()> {
         Command::Restore(restore) => restore::run(&config()?, &restore),
         Command::Projections { command } => projections::run(&config()?, &command),
         Command::Events { command } => events::run(|| Ok(config()?), &command),
+        Command::Webhooks { command } => webhooks::run(&config()?, &command),
         Command::Import { command } => import::run(&config()?, &command),
         Command::Subject { command } => subject::run(&config()?, &command),
         Command::Keys { command } => keys::run(&config()?, &command),

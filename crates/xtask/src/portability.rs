@@ -28,7 +28,13 @@ const FORBIDDEN: [(&str, &str); 15] = [
 const FORBIDDEN_BEGINNINGS: [(&str, &str); 1] = [("pg_advisory", "an advisory lock")];
 
 /// Tables that are in one piece wherever they are, each with the reason.
-const WHOLE_TABLES: [(&str, &str); 1] = [("log_epoch", "one row, which is about all partitions")];
+const WHOLE_TABLES: [(&str, &str); 2] = [
+    ("log_epoch", "one row, which is about all partitions"),
+    (
+        "webhook_endpoint",
+        "a row for each endpoint, which is about all partitions",
+    ),
+];
 
 /// Words that SQL in Rust begins with.
 const STATEMENTS: [&str; 5] = ["select ", "insert ", "update ", "delete ", "with "];
