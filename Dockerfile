@@ -35,6 +35,8 @@ LABEL org.opencontainers.image.title="Vefa" \
       org.opencontainers.image.version=$VERSION \
       org.opencontainers.image.revision=$COMMIT
 COPY --from=build /vefa /usr/local/bin/vefa
+# The authorities by which receivers of webhooks are known.
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 # A number, so that whoever forbids root can see that this is not root.
 USER 10001:10001
 ENTRYPOINT ["vefa"]

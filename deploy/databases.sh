@@ -1,10 +1,10 @@
 #!/bin/sh
-# A role and a database for each service, with the passwords that the secrets hold now. Does nothing twice, so it runs at every start.
+# A role and a database for each service, and for webhooks, with the passwords that the secrets hold now. Does nothing twice, so it runs at every start.
 set -eu
 PGPASSWORD=$(cat /run/secrets/postgres.password)
 export PGPASSWORD
 
-for service in customers interactions segmentation campaigns; do
+for service in customers interactions segmentation campaigns webhooks; do
   SERVICE=$service
   export SERVICE
   psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --set role="vefa_$service" <<'SQL'
