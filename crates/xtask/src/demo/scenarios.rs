@@ -12,6 +12,7 @@ mod metrics;
 mod play;
 mod refusals;
 mod subject;
+mod webhooks;
 
 use crate::demo::service::Service;
 use std::ffi::OsString;

@@ -148,7 +148,7 @@ fn output(mut command: Command, input: &str) -> anyhow::Result<Output> {
 }
 
 /// The body of a page. In HTTP/1.0, so that it comes as it is and ends with the connection.
-fn get(address: &str, path: &str) -> anyhow::Result<String> {
+pub(super) fn get(address: &str, path: &str) -> anyhow::Result<String> {
     let asked = || -> std::io::Result<String> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(ANSWER_LIMIT))?;
