@@ -23,7 +23,12 @@ pub(crate) fn run(config: &Config, services: &[ServiceName]) -> Result<()> {
         .build()
         .context("starting the runtime")?;
     runtime.block_on(async {
-        let guard = telemetry::init(&config.telemetry, "vefa").context("setting up telemetry")?;
+        // What a process is called in traces: the service that it is, where it is one.
+        let name = match services {
+            [one] => one.as_str(),
+            _ => "vefa",
+        };
+        let guard = telemetry::init(&config.telemetry, name).context("setting up telemetry")?;
         let result = serve(config, services).await;
         if let Err(error) = guard.shutdown() {
             tracing::warn!(%error, "the last spans were not exported");

@@ -4,6 +4,7 @@
 
 mod import;
 mod tls;
+mod traces;
 
 use std::{
     path::Path,
