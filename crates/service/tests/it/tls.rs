@@ -141,8 +141,9 @@ async fn who_has_no_certificate_of_the_client_ca_is_refused() {
         TestCa::new().unwrap(),
     );
     let stand = stand(&ca.issue("server").unwrap(), Some(&clients)).await;
-    let refused = ask_anew(&stand, &believing(&ca, None)).await.unwrap_err();
-    assert!(refused.contains("CertificateRequired"), "{refused}");
+    // With TLS 1.3 a caller is done before the server has looked: why it is refused may be lost with the connection.
+    let refused = ask_anew(&stand, &believing(&ca, None)).await;
+    assert!(refused.is_err(), "{refused:?}");
     let foreign = others.issue("client").unwrap();
     let refused = ask_anew(&stand, &believing(&ca, Some(&foreign))).await;
     assert!(refused.is_err(), "{refused:?}");

@@ -192,11 +192,8 @@ async fn services_and_commands_work_with_certificates_everywhere_and_with_new_on
     refusal(&in_clear);
     let mut nobody = vefa(&["health", &ground.url("customers")]);
     nobody.env("VEFA__PEERS__CA_FILE", ground.ca.file());
-    let nobody = nobody.output().unwrap();
-    assert!(
-        refusal(&nobody).contains("CertificateRequired"),
-        "{nobody:?}"
-    );
+    // With TLS 1.3 a caller is done before the server has looked: why it is refused may be lost with the connection.
+    refusal(&nobody.output().unwrap());
 
     ground.import("one.csv");
     ground.followed(1).await;
